@@ -1,0 +1,117 @@
+"""The hooks of the blog's Experiment: what happens beside the steps of a session.
+
+Life cycle of a `SessionRunHook`: `begin` once the graph is built, `after_create_session` each time
+a session is made, `before_run` and `after_run` around each step, `end` after the last step unless
+one raised.
+"""
+
+import time
+
+import tensorflow as tf
+from absl import logging
+
+
+class IteratorInitializerHook(tf.compat.v1.train.SessionRunHook):
+    """Initializes a dataset's iterator as soon as the session is created (blog: "Dataset").
+
+    The input function sets `iterator_initializer_func`, a function of the session. It is looked up
+    when the session is there, as each evaluation builds a new graph with a new iterator.
+    """
+
+    def __init__(self):
+        self.iterator_initializer_func = None
+
+    def after_create_session(self, session, coord):
+        if self.iterator_initializer_func is None:
+            raise ValueError(
+                "IteratorInitializerHook: no iterator to initialize; call the input_fn that came "
+                "with this hook before the session is created"
+            )
+        self.iterator_initializer_func(session)
+
+
+class ProgressHook(tf.compat.v1.train.SessionRunHook):
+    """Logs a line every 100 steps: step, loss and accuracy of the batch, steps/s, time left.
+
+    Steps per second count the time inside the steps; the time left counts evaluations as well.
+    """
+
+    def __init__(self, train_steps, loss, accuracy, every_n_steps=100):
+        """`loss` and `accuracy` are names of scalar tensors in the training graph."""
+        self._train_steps = train_steps
+        self._names = {"loss": loss, "accuracy": accuracy}
+        self._every_n_steps = every_n_steps
+
+    def begin(self):
+        graph = tf.compat.v1.get_default_graph()
+        self._fetches = {
+            key: graph.get_tensor_by_name(f"{name}:0") for key, name in self._names.items()
+        }
+        self._global_step = tf.compat.v1.train.get_global_step()
+        self._fetches["stale_step"] = self._global_step
+
+    def after_create_session(self, session, coord):
+        self._first_step = self._last_step = session.run(self._global_step)
+        self._start_time = time.time()
+        self._step_time = 0
+
+    def before_run(self, run_context):
+        self._before_run_time = time.time()
+        return tf.compat.v1.train.SessionRunArgs(self._fetches)
+
+    def after_run(self, run_context, run_values):
+        self._step_time += time.time() - self._before_run_time
+        # The step was fetched beside the update, so it may or may not include it.
+        due = self._last_step - self._last_step % self._every_n_steps + self._every_n_steps
+        if run_values.results["stale_step"] + 1 < due:
+            return
+        step = run_context.session.run(self._global_step)
+        if step < due:
+            return
+        elapsed = time.time() - self._start_time
+        seconds_left = elapsed * (self._train_steps - step) / (step - self._first_step)
+        logging.info(
+            "step %s of %s: loss %.4f, batch accuracy %.3f, %.1f steps/s, %s left",
+            f"{step:,}",
+            f"{self._train_steps:,}",
+            run_values.results["loss"],
+            run_values.results["accuracy"],
+            (step - self._last_step) / self._step_time,
+            format_time(seconds_left),
+        )
+        self._last_step = step
+        self._step_time = 0
+
+
+class GraphHook(tf.compat.v1.train.SessionRunHook):
+    """Writes the graph for TensorBoard, once, as the evaluations of tf.estimator no longer do."""
+
+    def __init__(self, output_dir):
+        self._output_dir = output_dir
+        self._written = False
+
+    def after_create_session(self, session, coord):
+        if not self._written:
+            tf.compat.v1.summary.FileWriterCache.get(self._output_dir).add_graph(session.graph)
+            self._written = True
+
+
+class EvaluationListener(tf.compat.v1.train.CheckpointSaverListener):
+    """Calls `evaluate` after each checkpoint, except the one of step 0: nothing is trained there.
+
+    That includes the first checkpoint after a resume. The run before may have ended between that
+    checkpoint and its evaluation.
+    """
+
+    def __init__(self, evaluate):
+        self._evaluate = evaluate
+
+    def after_save(self, session, global_step_value):
+        if global_step_value > 0:
+            self._evaluate()
+
+
+def format_time(seconds):
+    """For people: "47 s" or "3 min 5 s"."""
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -1,0 +1,112 @@
+"""Trains and evaluates the blog's MNIST model with an Estimator, an Experiment and a Dataset.
+
+Peter Roelants, "Higher-Level APIs in TensorFlow" (2017), on today's TensorFlow:
+
+    python mnist_estimator.py --model_dir ./mnist_training --data_dir ./mnist_data
+"""
+
+import shlex
+import sys
+import time
+
+from absl import app, flags, logging
+
+import tf_estimator  # before TensorFlow, to keep its import quiet
+from experiment import SCHEDULES, Experiment
+from hooks import GraphHook, ProgressHook, format_time
+from inputs import EVAL_BATCH_SIZE, get_test_inputs, get_train_inputs, read_data_sets
+from model import BATCH_ACCURACY, BATCH_LOSS, HParams, model_fn
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    flags.DEFINE_string("model_dir", "./mnist_training", "Where checkpoints and events are kept.")
+    flags.DEFINE_string(
+        "data_dir",
+        "./mnist_data",
+        "Directory with the four MNIST files, or with none of them: then they are copied there.",
+    )
+    flags.DEFINE_string(
+        "hparams", "", 'Hyperparameters to change, such as "learning_rate=0.01,train_steps=2000".'
+    )
+    flags.DEFINE_enum("schedule", SCHEDULES[0], SCHEDULES, "What to do with the Experiment.")
+    flags.DEFINE_enum(
+        "eval_split", "test", ["test", "validation"], "The images that evaluations use."
+    )
+    flags.DEFINE_integer(
+        "seed", None, "Makes a run repeatable on one machine.", lower_bound=0, upper_bound=2**31 - 1
+    )
+    FLAGS.set_default("verbosity", logging.INFO)
+
+
+def run_experiment(argv):
+    """Runs the Experiment with the schedule and the hyperparameters of the flags."""
+    if len(argv) > 1:
+        sys.exit(f"unexpected argument {argv[1]}; mnist_estimator.py takes flags only, see --help")
+    tf_estimator.set_up_logging()
+    start_time = time.time()
+    try:
+        params = HParams().parse(FLAGS.hparams)
+    except ValueError as error:
+        sys.exit(f"--hparams: {error}")
+    run_config = tf_estimator.RunConfig(model_dir=FLAGS.model_dir, tf_random_seed=FLAGS.seed)
+    try:
+        experiment = experiment_fn(run_config, params, FLAGS.data_dir, FLAGS.eval_split)
+        params.save(run_config.model_dir)
+    except (ValueError, OSError) as error:
+        sys.exit(f"mnist_estimator.py: {error}")
+    logging.info("hyperparameters: %s", params.to_json())
+    result = getattr(experiment, FLAGS.schedule)()
+    if FLAGS.schedule == "train_and_evaluate":
+        log_summary(experiment, result, time.time() - start_time)
+
+
+def experiment_fn(run_config, params, data_dir="./mnist_data", eval_split="test"):
+    """Creates the Experiment (blog: "Experiment")."""
+    mnist_data = read_data_sets(data_dir, params.n_classes)
+    mnist_data = mnist_data._replace(test=getattr(mnist_data, eval_split))
+    train_input_fn, train_input_hook = get_train_inputs(params.batch_size, mnist_data)
+    eval_input_fn, eval_input_hook = get_test_inputs(EVAL_BATCH_SIZE, mnist_data)
+    estimator = get_estimator(run_config, params)
+    return Experiment(
+        estimator=estimator,
+        train_input_fn=train_input_fn,
+        eval_input_fn=eval_input_fn,
+        train_hooks=[
+            train_input_hook,
+            ProgressHook(params.train_steps, BATCH_LOSS, BATCH_ACCURACY),
+        ],
+        eval_hooks=[eval_input_hook, GraphHook(estimator.eval_dir())],
+        train_steps=params.train_steps,
+        eval_steps=None,
+        min_eval_frequency=params.min_eval_frequency,
+    )
+
+
+def get_estimator(run_config, params):
+    """Creates the Estimator (blog: "Estimator")."""
+    return tf_estimator.Estimator(model_fn=model_fn, params=params, config=run_config)
+
+
+def log_summary(experiment, result, seconds):
+    best_step = max(experiment.results, key=lambda step: experiment.results[step]["Accuracy"])
+    model_dir = shlex.quote(experiment.estimator.model_dir)
+    logging.info(
+        "done in %s: final accuracy %.4f, best %.4f at step %s\n"
+        "  the model:     %s\n"
+        "  watch it:      tensorboard --logdir %s\n"
+        "  read a digit:  python predict.py --model_dir %s image.png",
+        format_time(seconds),
+        result["Accuracy"],
+        experiment.results[best_step]["Accuracy"],
+        f"{best_step:,}",
+        model_dir,
+        model_dir,
+        model_dir,
+    )
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(run_experiment)

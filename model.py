@@ -1,0 +1,218 @@
+"""The model of the blog: its hyperparameters, its network and the `model_fn` of the Estimator."""
+
+import json
+import math
+import os
+import typing
+
+import tensorflow as tf
+
+from tf_estimator import EstimatorSpec, ModeKeys
+
+HPARAMS_FILE = "hparams.json"
+
+# Names of two tensors in the training graph, for whoever reports on its progress.
+BATCH_LOSS, BATCH_ACCURACY = "batch_loss", "batch_accuracy"
+
+
+class HParams(typing.NamedTuple):
+    """The hyperparameters: an immutable namedtuple (blog: "an HParams object")."""
+
+    learning_rate: float = 0.002
+    n_classes: int = 10
+    train_steps: int = 5000
+    min_eval_frequency: int = 100
+    batch_size: int = 128
+
+    def parse(self, values):
+        """Returns a copy with the values of a string such as "learning_rate=0.01,train_steps=2000".
+
+        Raises:
+          ValueError: an unknown name, or a value of the wrong type or out of range.
+        """
+        pairs = [pair.partition("=") for pair in values.split(",") if pair.strip()]
+        return self.override({name.strip(): value.strip() for name, _, value in pairs})
+
+    def override(self, values):
+        """Returns a copy with the values of a dict, converted from strings. Raises as `parse`."""
+        return self._replace(**{name: _checked(name, value) for name, value in values.items()})
+
+    def values(self):
+        return self._asdict()
+
+    def to_json(self):
+        return json.dumps(self.values())
+
+    def save(self, model_dir):
+        """Keeps the values in `model_dir`, for whoever rebuilds the model."""
+        os.makedirs(model_dir, exist_ok=True)
+        path = os.path.join(model_dir, HPARAMS_FILE)
+        with open(path + ".tmp", "w") as file:
+            file.write(self.to_json() + "\n")
+        os.replace(path + ".tmp", path)
+
+    @classmethod
+    def load(cls, model_dir):
+        """Returns the values kept in `model_dir`; the defaults if there are none, as in 2017.
+
+        Raises:
+          ValueError: the file holds something else.
+        """
+        path = os.path.join(model_dir, HPARAMS_FILE)
+        try:
+            with open(path) as file:
+                return cls().override(json.load(file))
+        except FileNotFoundError:
+            return cls()
+        except (ValueError, AttributeError) as error:
+            raise ValueError(f"{path}: {error}; remove it to use the defaults") from error
+
+
+# The smallest and largest value of each hyperparameter.
+_BOUNDS = {
+    "learning_rate": (0, math.inf),  # both excluded
+    "n_classes": (2, 256),  # a label is one byte
+    "train_steps": (1, 2**31),
+    "min_eval_frequency": (1, 2**31),
+    "batch_size": (1, 2**16),
+}
+
+
+def _checked(name, value):
+    valid = ", ".join(f"{field}={default}" for field, default in HParams()._asdict().items())
+    if name not in HParams._fields:
+        raise ValueError(f"unknown hyperparameter '{name}'; valid are (with defaults) {valid}")
+    value_type = type(getattr(HParams(), name))
+    low, high = _BOUNDS[name]
+    try:
+        converted = value_type(value)
+        if value_type is float:
+            in_range = low < converted < high
+        else:
+            in_range = converted == float(value) and low <= converted <= high
+    except ValueError:
+        in_range = False
+    if not in_range:
+        allowed = f"above {low}" if value_type is float else f"in {low}..{high}"
+        raise ValueError(
+            f"hyperparameter {name}={value} has to be {value_type.__name__} {allowed}; "
+            f"valid are (with defaults) {valid}"
+        )
+    return converted
+
+
+def architecture(inputs, is_training, scope="MnistConvNet", n_classes=10):
+    """The blog's network.
+
+    Args:
+      inputs: float32 [B, 28, 28, 1] in [0, 1], white digits on black.
+      is_training: whether dropout is on.
+      scope: the variable scope; the names below it are those of the 2017 checkpoints.
+      n_classes: the number of classes.
+
+    Returns:
+      logits, float32 [B, n_classes].
+    """
+    with tf.compat.v1.variable_scope(scope):
+        net = conv2d_and_max_pool(inputs, 20, "conv1")  # [B, 12, 12, 20]
+        net = conv2d_and_max_pool(net, 40, "conv3")  # [B, 4, 4, 40]
+        net = tf.reshape(net, [-1, 4 * 4 * 40])
+        for name in ("fn5", "fn6"):
+            net = tf.nn.relu(fully_connected(net, 256, name))  # [B, 256]
+            if is_training:
+                net = tf.nn.dropout(net, rate=0.5)
+        return fully_connected(net, n_classes, "output")
+
+
+def conv2d_and_max_pool(inputs, filters, scope):
+    """5x5 convolution, 2x2 max-pooling, bias, ReLU: [B, H, W, C] to [B, (H-4)/2, (W-4)/2, filters].
+
+    The blog pools after bias and ReLU. Both commute with the maximum, and after it they have a
+    quarter of the numbers to go through.
+    """
+    with tf.compat.v1.variable_scope(scope):
+        weights, biases = get_weights_and_biases([5, 5, inputs.shape[-1], filters])
+        net = tf.nn.conv2d(inputs, weights, strides=1, padding="VALID")
+        net = tf.nn.max_pool2d(net, ksize=2, strides=2, padding="VALID")
+        return tf.nn.relu(tf.nn.bias_add(net, biases))
+
+
+def fully_connected(inputs, units, scope):
+    """[B, C] to [B, units], without an activation."""
+    with tf.compat.v1.variable_scope(scope):
+        weights, biases = get_weights_and_biases([inputs.shape[-1], units])
+        return tf.nn.bias_add(tf.matmul(inputs, weights), biases)
+
+
+def get_weights_and_biases(shape):
+    """Glorot-uniform weights and zero biases, as slim's layers made them."""
+    weights = tf.compat.v1.get_variable(
+        "weights", shape, initializer=tf.compat.v1.glorot_uniform_initializer()
+    )
+    biases = tf.compat.v1.get_variable(
+        "biases", shape[-1:], initializer=tf.compat.v1.zeros_initializer()
+    )
+    return weights, biases
+
+
+def model_fn(features, labels, mode, params):
+    """The model function of the Estimator (blog: "Model function").
+
+    Args:
+      features: images, uint8 [B, 28, 28], white digits on black.
+      labels: uint8 [B], or None in mode PREDICT.
+      mode: `ModeKeys.TRAIN`, `EVAL` or `PREDICT`.
+      params: `HParams`.
+
+    Returns:
+      `EstimatorSpec`; its predictions are `class` int64 [B], `probabilities` and `logits` float32
+      [B, n_classes].
+    """
+    inputs = tf.cast(features, tf.float32)[..., tf.newaxis] / 255  # [B, 28, 28, 1]
+    logits = architecture(inputs, mode == ModeKeys.TRAIN, n_classes=params.n_classes)
+    predictions = {
+        "class": tf.argmax(logits, axis=-1),
+        "probabilities": tf.nn.softmax(logits),
+        "logits": logits,
+    }
+    if mode == ModeKeys.PREDICT:
+        return EstimatorSpec(mode, predictions=predictions)
+
+    labels = tf.cast(labels, tf.int64)
+    loss = tf.compat.v1.losses.sparse_softmax_cross_entropy(labels, logits)
+    if mode == ModeKeys.EVAL:
+        return EstimatorSpec(
+            mode, loss=loss, eval_metric_ops=get_eval_metric_ops(labels, predictions["class"])
+        )
+
+    correct = tf.cast(tf.equal(labels, predictions["class"]), tf.float32)
+    batch_accuracy = tf.reduce_mean(correct, name=BATCH_ACCURACY)
+    tf.identity(loss, name=BATCH_LOSS)
+    # Not in the original; under this tag TensorBoard draws it into the chart of the evaluations.
+    tf.compat.v1.summary.scalar("Accuracy", batch_accuracy)
+    return EstimatorSpec(mode, loss=loss, train_op=get_train_op_fn(loss, params))
+
+
+def get_train_op_fn(loss, params):
+    """Adam, with the names, variables and summaries of `tf.contrib.layers.optimize_loss`."""
+    with tf.compat.v1.variable_scope("OptimizeLoss"):
+        learning_rate = tf.compat.v1.get_variable(
+            "learning_rate",
+            [],
+            trainable=False,
+            initializer=tf.compat.v1.constant_initializer(params.learning_rate),
+        )
+        # Assigned, as a checkpoint would otherwise bring back the rate that it was trained with.
+        optimizer = tf.compat.v1.train.AdamOptimizer(learning_rate.assign(params.learning_rate))
+        gradients = optimizer.compute_gradients(loss)
+        tf.compat.v1.summary.scalar("loss", loss)
+        tf.compat.v1.summary.scalar(
+            "global_norm/gradient_norm",
+            tf.linalg.global_norm([gradient for gradient, _ in gradients]),
+        )
+        return optimizer.apply_gradients(gradients, tf.compat.v1.train.get_global_step())
+
+
+def get_eval_metric_ops(labels, predictions):
+    """Accuracy over a whole evaluation; `labels` and `predictions` are int64 [B]."""
+    return {"Accuracy": tf.compat.v1.metrics.accuracy(labels, predictions)}
