@@ -84,7 +84,7 @@ class Experiment:
         return result
 
     def train_and_evaluate(self):
-        """Trains; evaluates every `min_eval_frequency` steps and at the end. Returns the last result."""
+        """Trains and evaluates in turn, evaluates at the end, and returns its result."""
         self.train(saving_listeners=[EvaluationListener(self.evaluate)])
         return self.results.get(self._latest_step()) or self.evaluate()
 
