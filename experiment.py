@@ -70,7 +70,9 @@ class Experiment:
     def evaluate(self):
         """Evaluates the last checkpoint; returns {"Accuracy", "loss", "global_step"}."""
         if not self.estimator.latest_checkpoint():
-            raise ValueError(f"{self.estimator.model_dir}: no checkpoint to evaluate; train first")
+            raise FileNotFoundError(
+                f"{self.estimator.model_dir}: no checkpoint to evaluate; train first"
+            )
         result = self.estimator.evaluate(
             self.eval_input_fn, steps=self.eval_steps, hooks=self.eval_hooks
         )

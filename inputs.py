@@ -196,7 +196,8 @@ def _get_inputs(name_scope, data_set, to_batches):
             options = tf.data.Options()
             # There is nothing to tune, and closing the session would wait for the tuning thread.
             options.autotune.enabled = False
-            iterator = tf.compat.v1.data.make_initializable_iterator(dataset.with_options(options))
+            dataset = dataset.prefetch(1).with_options(options)
+            iterator = tf.compat.v1.data.make_initializable_iterator(dataset)
             images, labels = iterator.get_next()  # [B, 28, 28], [B]
             iterator_initializer_hook.iterator_initializer_func = lambda session: session.run(
                 iterator.initializer, feed_dict=dict(zip(placeholders, data_set))

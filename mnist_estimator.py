@@ -46,18 +46,21 @@ def run_experiment(argv):
         sys.exit(f"unexpected argument {argv[1]}; mnist_estimator.py takes flags only, see --help")
     tf_estimator.set_up_logging()
     start_time = time.time()
+    trains = FLAGS.schedule != "evaluate"
     try:
-        params = HParams().parse(FLAGS.hparams)
-    except ValueError as error:
-        sys.exit(f"--hparams: {error}")
-    run_config = tf_estimator.RunConfig(model_dir=FLAGS.model_dir, tf_random_seed=FLAGS.seed)
-    try:
+        # What only reads a model takes it as it was trained.
+        params = (HParams() if trains else HParams.load(FLAGS.model_dir)).parse(FLAGS.hparams)
+        run_config = tf_estimator.RunConfig(model_dir=FLAGS.model_dir, tf_random_seed=FLAGS.seed)
         experiment = experiment_fn(run_config, params, FLAGS.data_dir, FLAGS.eval_split)
-        params.save(run_config.model_dir)
+        if trains:
+            params.save(FLAGS.model_dir)
     except (ValueError, OSError) as error:
         sys.exit(f"mnist_estimator.py: {error}")
     logging.info("hyperparameters: %s", params.to_json())
-    result = getattr(experiment, FLAGS.schedule)()
+    try:
+        result = getattr(experiment, FLAGS.schedule)()
+    except OSError as error:
+        sys.exit(f"mnist_estimator.py: {error}")
     if FLAGS.schedule == "train_and_evaluate":
         log_summary(experiment, result, time.time() - start_time)
 

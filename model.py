@@ -1,7 +1,6 @@
 """The model of the blog: its hyperparameters, its network and the `model_fn` of the Estimator."""
 
 import json
-import math
 import os
 import typing
 
@@ -70,7 +69,7 @@ class HParams(typing.NamedTuple):
 
 # The smallest and largest value of each hyperparameter.
 _BOUNDS = {
-    "learning_rate": (0, math.inf),  # both excluded
+    "learning_rate": (1e-12, 1e12),
     "n_classes": (2, 256),  # a label is one byte
     "train_steps": (1, 2**31),
     "min_eval_frequency": (1, 2**31),
@@ -79,26 +78,20 @@ _BOUNDS = {
 
 
 def _checked(name, value):
-    valid = ", ".join(f"{field}={default}" for field, default in HParams()._asdict().items())
+    valid = ", ".join(f"{field}={default}" for field, default in HParams().values().items())
+    valid = f"--hparams takes (with defaults) {valid}"
     if name not in HParams._fields:
-        raise ValueError(f"unknown hyperparameter '{name}'; valid are (with defaults) {valid}")
+        raise ValueError(f"unknown hyperparameter '{name}'; {valid}")
     value_type = type(getattr(HParams(), name))
     low, high = _BOUNDS[name]
     try:
         converted = value_type(value)
-        if value_type is float:
-            in_range = low < converted < high
-        else:
-            in_range = converted == float(value) and low <= converted <= high
-    except ValueError:
-        in_range = False
-    if not in_range:
-        allowed = f"above {low}" if value_type is float else f"in {low}..{high}"
-        raise ValueError(
-            f"hyperparameter {name}={value} has to be {value_type.__name__} {allowed}; "
-            f"valid are (with defaults) {valid}"
-        )
-    return converted
+        if low <= converted <= high and converted == float(value):
+            return converted
+    except (TypeError, ValueError):
+        pass
+    allowed = f"{value_type.__name__} in {low}..{high}"
+    raise ValueError(f"hyperparameter {name}={value} has to be of type {allowed}; {valid}")
 
 
 def architecture(inputs, is_training, scope="MnistConvNet", n_classes=10):

@@ -1,0 +1,163 @@
+import gzip
+import hashlib
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import inputs
+
+SHA_256 = {
+    inputs.TRAIN_IMAGES: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    inputs.TRAIN_LABELS: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    inputs.TEST_IMAGES: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    inputs.TEST_LABELS: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+
+@pytest.fixture
+def data_dir(tmp_path):
+    """A copy of the bundled data to damage; the test files are gzipped, as all of them are."""
+    return shutil.copytree(inputs.BUNDLED_DATA_DIR, tmp_path / "data")
+
+
+def unzipped(name):
+    return gzip.decompress((inputs.BUNDLED_DATA_DIR / f"{name}.gz").read_bytes())
+
+
+@pytest.mark.parametrize("name", inputs.FILE_NAMES)
+def test_bundled_files_are_mnist(name):
+    assert hashlib.sha256(unzipped(name)).hexdigest() == SHA_256[name]
+
+
+def test_first_5000_training_images_are_the_validation_split(mnist_data):
+    images = inputs.read_idx(inputs.BUNDLED_DATA_DIR / f"{inputs.TRAIN_IMAGES}.gz", 3)
+    assert [len(split.labels) for split in mnist_data] == [55000, 5000, 10000]
+    np.testing.assert_array_equal(mnist_data.validation.images, images[:5000])
+    np.testing.assert_array_equal(mnist_data.train.images, images[5000:])
+
+
+def test_arrays_are_uint8(mnist_data):
+    assert {array.dtype for split in mnist_data for array in split} == {np.dtype(np.uint8)}
+
+
+def test_plain_files_are_read_like_gzipped_ones(data_dir, mnist_data):
+    for name in inputs.FILE_NAMES:
+        (data_dir / name).write_bytes(unzipped(name))
+        (data_dir / f"{name}.gz").unlink()
+    np.testing.assert_array_equal(
+        inputs.read_data_sets(data_dir).test.images, mnist_data.test.images
+    )
+
+
+def test_directory_without_the_files_gets_the_bundled_ones(tmp_path):
+    inputs.read_data_sets(tmp_path / "new" / "data")
+    copied = {path.name for path in (tmp_path / "new" / "data").iterdir()}
+    assert copied == {f"{name}.gz" for name in inputs.FILE_NAMES}
+
+
+def test_missing_files_are_named(data_dir):
+    (data_dir / f"{inputs.TEST_LABELS}.gz").unlink()
+    with pytest.raises(ValueError, match=f"has no {inputs.TEST_LABELS} ") as error:
+        inputs.read_data_sets(data_dir)
+    assert inputs.TRAIN_IMAGES not in str(error.value)
+
+
+def half(content):
+    return content[: len(content) // 2]
+
+
+def gzipped(content):
+    return gzip.compress(content, compresslevel=1)
+
+
+HTML = b"<html>Not found</html>"
+IMAGES, LABELS = inputs.TEST_IMAGES, inputs.TEST_LABELS
+
+
+@pytest.mark.parametrize(
+    ("name", "damaged", "message"),
+    [
+        (IMAGES, lambda: half(gzipped(unzipped(IMAGES))), "not a whole gzip file"),
+        (LABELS, lambda: HTML, "not a whole gzip file"),
+        (LABELS, lambda: gzipped(HTML), "magic number 1013478509, expected 2049"),
+        (IMAGES, lambda: gzipped(unzipped(LABELS)), "magic number 2049, expected 2051"),
+        (IMAGES, lambda: gzipped(half(unzipped(IMAGES))), "header promises 10000 x 28 x 28"),
+        (LABELS, lambda: gzipped(unzipped(inputs.TRAIN_LABELS)), "60000 labels for the 10000 im"),
+    ],
+    ids=["truncated", "not gzip", "not IDX", "labels for images", "short", "other length"],
+)
+def test_damaged_file_is_named(data_dir, name, damaged, message):
+    (data_dir / f"{name}.gz").write_bytes(damaged())
+    with pytest.raises(ValueError, match=message) as error:
+        inputs.read_data_sets(data_dir)
+    assert f"{name}.gz" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_corrupt_gzip_data_is_an_error(data_dir):
+    path = data_dir / f"{inputs.TEST_IMAGES}.gz"
+    content = bytearray(path.read_bytes())
+    content[1000:1100] = bytes(100)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"t10k-images-idx3-ubyte\.gz: not a whole gzip file"):
+        inputs.read_data_sets(data_dir)
+
+
+def test_label_outside_the_classes_is_an_error():
+    with pytest.raises(ValueError, match=r"label 9 is outside 0\.\.8; set --hparams n_classes=10"):
+        inputs.read_data_sets(inputs.BUNDLED_DATA_DIR, n_classes=9)
+
+
+def test_images_of_another_size_are_an_error(data_dir):
+    content = np.frombuffer(unzipped(inputs.TEST_IMAGES), np.uint8).copy()
+    content[8:16] = [0, 0, 0, 14, 0, 0, 0, 56]
+    (data_dir / f"{inputs.TEST_IMAGES}.gz").write_bytes(gzip.compress(content, 1))
+    with pytest.raises(ValueError, match="images of 14x56 pixels, but the network takes 28x28"):
+        inputs.read_data_sets(data_dir)
+
+
+def batches(input_fn, hook, n_batches):
+    """Returns the first batches of an input function, and the size of its graph in bytes."""
+    with tf.Graph().as_default() as graph:
+        next_batch = input_fn()
+        with tf.compat.v1.train.MonitoredSession(hooks=[hook]) as session:
+            return [
+                session.run(next_batch) for _ in range(n_batches)
+            ], graph.as_graph_def().ByteSize()
+
+
+def test_arrays_are_not_in_the_graph(mnist_data):
+    _, size = batches(*inputs.get_train_inputs(128, mnist_data), n_batches=1)
+    assert size < 100_000
+
+
+def test_pixels_stay_uint8_until_the_model(small_mnist_data):
+    [(images, labels)], _ = batches(*inputs.get_train_inputs(128, small_mnist_data), n_batches=1)
+    assert (images.dtype, images.shape) == (np.uint8, (128, 28, 28))
+    assert (labels.dtype, labels.shape) == (np.uint8, (128,))
+
+
+def test_an_epoch_has_each_training_image_once_in_a_fresh_order(small_mnist_data):
+    two_epochs, _ = batches(*inputs.get_train_inputs(100, small_mnist_data), n_batches=20)
+    images = np.concatenate([images for images, _ in two_epochs])
+    expected = sorted(image.tobytes() for image in small_mnist_data.train.images)
+    first, second = ([image.tobytes() for image in epoch] for epoch in np.split(images, 2))
+    assert sorted(first) == sorted(second) == expected
+    assert first != second
+
+
+def test_evaluation_has_each_test_image_once_in_order(small_mnist_data):
+    whole_evaluation, _ = batches(*inputs.get_test_inputs(300, small_mnist_data), n_batches=4)
+    images, labels = map(np.concatenate, zip(*whole_evaluation))
+    np.testing.assert_array_equal(images, small_mnist_data.test.images)
+    np.testing.assert_array_equal(labels, small_mnist_data.test.labels)
+
+
+def test_names_of_the_input_functions_are_the_blogs(small_mnist_data):
+    with tf.Graph().as_default() as graph:
+        inputs.get_train_inputs(10, small_mnist_data)[0]()
+        inputs.get_test_inputs(10, small_mnist_data)[0]()
+    scopes = {operation.name.split("/")[0] for operation in graph.get_operations()}
+    assert {"Training_data", "Test_data"} <= scopes
