@@ -22,6 +22,7 @@ class HParams(typing.NamedTuple):
     train_steps: int = 5000
     min_eval_frequency: int = 100
     batch_size: int = 128
+    precision: str = "float32"
 
     def parse(self, values):
         """Returns a copy with the values of a string such as "learning_rate=0.01,train_steps=2000".
@@ -67,13 +68,14 @@ class HParams(typing.NamedTuple):
             raise ValueError(f"{path}: {error}; remove it to use the defaults") from error
 
 
-# The smallest and largest value of each hyperparameter.
-_BOUNDS = {
+# The smallest and largest value of each hyperparameter; of strings, all of them.
+_ALLOWED = {
     "learning_rate": (1e-12, 1e12),
     "n_classes": (2, 256),  # a label is one byte
     "train_steps": (1, 2**31),
     "min_eval_frequency": (1, 2**31),
     "batch_size": (1, 2**16),
+    "precision": ("float32", "bfloat16"),
 }
 
 
@@ -83,22 +85,23 @@ def _checked(name, value):
     if name not in HParams._fields:
         raise ValueError(f"unknown hyperparameter '{name}'; {valid}")
     value_type = type(getattr(HParams(), name))
-    low, high = _BOUNDS[name]
+    low, high = _ALLOWED[name]
     try:
         converted = value_type(value)
-        if low <= converted <= high and converted == float(value):
+        if converted in (low, high) or (value_type is not str and low < converted < high):
             return converted
     except (TypeError, ValueError):
         pass
-    allowed = f"{value_type.__name__} in {low}..{high}"
-    raise ValueError(f"hyperparameter {name}={value} has to be of type {allowed}; {valid}")
+    allowed = f"{low} or {high}" if value_type is str else f"{value_type.__name__} in {low}..{high}"
+    raise ValueError(f"hyperparameter {name}={value} has to be {allowed}; {valid}")
 
 
 def architecture(inputs, is_training, scope="MnistConvNet", n_classes=10):
     """The blog's network.
 
     Args:
-      inputs: float32 [B, 28, 28, 1] in [0, 1], white digits on black.
+      inputs: float32 or bfloat16 [B, 28, 28, 1] in [0, 1], white digits on black; the layers
+        compute in that type. The variables are float32 in any case.
       is_training: whether dropout is on.
       scope: the variable scope; the names below it are those of the 2017 checkpoints.
       n_classes: the number of classes.
@@ -114,7 +117,7 @@ def architecture(inputs, is_training, scope="MnistConvNet", n_classes=10):
             net = tf.nn.relu(fully_connected(net, 256, name))  # [B, 256]
             if is_training:
                 net = tf.nn.dropout(net, rate=0.5)
-        return fully_connected(net, n_classes, "output")
+        return tf.cast(fully_connected(net, n_classes, "output"), tf.float32)
 
 
 def conv2d_and_max_pool(inputs, filters, scope):
@@ -124,7 +127,8 @@ def conv2d_and_max_pool(inputs, filters, scope):
     quarter of the numbers to go through.
     """
     with tf.compat.v1.variable_scope(scope):
-        weights, biases = get_weights_and_biases([5, 5, inputs.shape[-1], filters])
+        shape = [5, 5, inputs.shape[-1], filters]
+        weights, biases = get_weights_and_biases(shape, inputs.dtype)
         net = tf.nn.conv2d(inputs, weights, strides=1, padding="VALID")
         net = tf.nn.max_pool2d(net, ksize=2, strides=2, padding="VALID")
         return tf.nn.relu(tf.nn.bias_add(net, biases))
@@ -133,19 +137,19 @@ def conv2d_and_max_pool(inputs, filters, scope):
 def fully_connected(inputs, units, scope):
     """[B, C] to [B, units], without an activation."""
     with tf.compat.v1.variable_scope(scope):
-        weights, biases = get_weights_and_biases([inputs.shape[-1], units])
+        weights, biases = get_weights_and_biases([inputs.shape[-1], units], inputs.dtype)
         return tf.nn.bias_add(tf.matmul(inputs, weights), biases)
 
 
-def get_weights_and_biases(shape):
-    """Glorot-uniform weights and zero biases, as slim's layers made them."""
+def get_weights_and_biases(shape, dtype):
+    """Glorot-uniform weights and zero biases, as slim's layers made them, cast to `dtype`."""
     weights = tf.compat.v1.get_variable(
         "weights", shape, initializer=tf.compat.v1.glorot_uniform_initializer()
     )
     biases = tf.compat.v1.get_variable(
         "biases", shape[-1:], initializer=tf.compat.v1.zeros_initializer()
     )
-    return weights, biases
+    return tf.cast(weights, dtype), tf.cast(biases, dtype)
 
 
 def model_fn(features, labels, mode, params):
@@ -162,6 +166,7 @@ def model_fn(features, labels, mode, params):
       [B, n_classes].
     """
     inputs = tf.cast(features, tf.float32)[..., tf.newaxis] / 255  # [B, 28, 28, 1]
+    inputs = tf.cast(inputs, params.precision)
     logits = architecture(inputs, mode == ModeKeys.TRAIN, n_classes=params.n_classes)
     predictions = {
         "class": tf.argmax(logits, axis=-1),

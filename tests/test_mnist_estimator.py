@@ -59,7 +59,7 @@ def test_warning_verbosity_shows_nothing_of_a_good_run(tmp_path):
     ("flag", "message"),
     [
         ("--hparams=depth=3", "unknown hyperparameter 'depth'; --hparams takes (with defaults)"),
-        ("--hparams=train_steps=0", "train_steps=0 has to be of type int in 1.."),
+        ("--hparams=train_steps=0", "train_steps=0 has to be int in 1.."),
         ("--schedule=test", "should be one of <train_and_evaluate|train|evaluate>"),
         ("--eval_split=train", "should be one of <test|validation>"),
         ("--seed=-1", "-1 is not an integer in the range"),

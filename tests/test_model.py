@@ -114,6 +114,7 @@ def test_hparams_defaults_are_the_originals():
         "train_steps": 5000,
         "min_eval_frequency": 100,
         "batch_size": 128,
+        "precision": "float32",
     }
 
 
@@ -143,6 +144,7 @@ def test_hparams_are_immutable():
         "learning_rate=inf",
         "n_classes=1",
         "batch_size=-1",
+        "precision=float16",
     ],
 )
 def test_invalid_hparams_are_an_error_that_lists_the_valid_names(values):
