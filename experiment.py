@@ -3,7 +3,9 @@
 import tensorflow as tf
 from absl import logging
 
-from hooks import EvaluationListener
+from cluster import run_task
+from hooks import CheckpointGuard, EvaluationListener, StopHook
+from model_dir import SetupError, check_free_space
 from tf_estimator import CheckpointSaverHook
 
 SCHEDULES = ("train_and_evaluate", "train", "evaluate")
@@ -43,11 +45,15 @@ class Experiment:
         self.train_steps = train_steps
         self.eval_steps = eval_steps
         self.min_eval_frequency = min_eval_frequency
+        self.stop_hook = StopHook()
         self.results = {}  # global step: result of its evaluation
 
     def train(self, saving_listeners=()):
-        """Trains from the last checkpoint, if there is one, up to `train_steps`."""
-        step = self._latest_step()
+        """Trains from the last checkpoint, if there is one, up to `train_steps`.
+
+        It ends before that if the signals of `stop_hook` are handled and one comes.
+        """
+        step = self.latest_step()
         if step >= self.train_steps:
             logging.info(
                 "%s is at step %s already, train_steps is %s: nothing left to train",
@@ -58,24 +64,34 @@ class Experiment:
             return
         if step:
             logging.info("going on from step %s of %s", f"{step:,}", self.estimator.model_dir)
-        saver_hook = CheckpointSaverHook(
-            self.estimator.model_dir, self.min_eval_frequency, saving_listeners
-        )
         self.estimator.train(
             self.train_input_fn,
-            hooks=[*self.train_hooks, saver_hook],  # last: the others have seen the step by then
+            hooks=self.get_train_hooks(saving_listeners),
             max_steps=self.train_steps,
         )
 
-    def evaluate(self):
-        """Evaluates the last checkpoint; returns {"Accuracy", "loss", "global_step"}."""
-        if not self.estimator.latest_checkpoint():
-            raise FileNotFoundError(
-                f"{self.estimator.model_dir}: no checkpoint to evaluate; train first"
-            )
-        result = self.estimator.evaluate(
-            self.eval_input_fn, steps=self.eval_steps, hooks=self.eval_hooks
+    def get_train_hooks(self, saving_listeners=()):
+        """All hooks of a training session; in a cluster only the chief saves checkpoints."""
+        saver_hook = CheckpointSaverHook(
+            self.estimator.model_dir,
+            self.min_eval_frequency,
+            [CheckpointGuard(self.estimator.model_dir), *saving_listeners],
         )
+        saver_hooks = [saver_hook] if self.estimator.config.is_chief else []
+        # In this order: the others have seen the step when it is saved.
+        return [*self.train_hooks, *saver_hooks, self.stop_hook]
+
+    def evaluate(self, checkpoint_path=None):
+        """Evaluates a checkpoint, or the last; returns {"Accuracy", "loss", "global_step"}."""
+        if not self.estimator.latest_checkpoint():
+            raise SetupError(f"{self.estimator.model_dir}: no checkpoint to evaluate; train first")
+        result = self.estimator.evaluate(
+            self.eval_input_fn,
+            steps=self.eval_steps,
+            hooks=self.eval_hooks,
+            checkpoint_path=checkpoint_path,
+        )
+        check_free_space(self.estimator.eval_dir())
         self.results[int(result["global_step"])] = result
         logging.info(
             "evaluation at step %s: accuracy %.4f, loss %.4f",
@@ -86,10 +102,18 @@ class Experiment:
         return result
 
     def train_and_evaluate(self):
-        """Trains and evaluates in turn, evaluates at the end, and returns its result."""
-        self.train(saving_listeners=[EvaluationListener(self.evaluate)])
-        return self.results.get(self._latest_step()) or self.evaluate()
+        """Trains and evaluates in turn, evaluates at the end, and returns its result.
 
-    def _latest_step(self):
+        If it was stopped, the result of the last evaluation, or None, is returned instead. In a
+        cluster each process has its part of this; see `cluster.run_task`.
+        """
+        if self.estimator.config.cluster_spec or self.estimator.config.task_type == "evaluator":
+            return run_task(self)
+        self.train(saving_listeners=[EvaluationListener(self.evaluate, self.stop_hook)])
+        result = self.results.get(self.latest_step())
+        return result if result or self.stop_hook.signal_number else self.evaluate()
+
+    def latest_step(self):
+        """The global step of the last checkpoint, 0 if there is none."""
         checkpoint = self.estimator.latest_checkpoint()
         return int(tf.train.load_variable(checkpoint, "global_step")) if checkpoint else 0

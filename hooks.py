@@ -5,10 +5,15 @@ a session is made, `before_run` and `after_run` around each step, `end` after th
 one raised.
 """
 
+import contextlib
+import signal
 import time
 
 import tensorflow as tf
 from absl import logging
+
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class IteratorInitializerHook(tf.compat.v1.train.SessionRunHook):
@@ -100,15 +105,75 @@ class EvaluationListener(tf.compat.v1.train.CheckpointSaverListener):
     """Calls `evaluate` after each checkpoint, except the one of step 0: nothing is trained there.
 
     That includes the first checkpoint after a resume. The run before may have ended between that
-    checkpoint and its evaluation.
+    checkpoint and its evaluation. Once training was asked to stop, no evaluation begins.
     """
 
-    def __init__(self, evaluate):
+    def __init__(self, evaluate, stop_hook):
         self._evaluate = evaluate
+        self._stop_hook = stop_hook
 
     def after_save(self, session, global_step_value):
-        if global_step_value > 0:
+        if global_step_value > 0 and not self._stop_hook.signal_number:
             self._evaluate()
+
+
+class CheckpointGuard(tf.compat.v1.train.CheckpointSaverListener):
+    """Keeps a diverged model from being saved, and events from being lost to a kill.
+
+    The loss of a step is that of the weights before it: the NaN that ends training comes too late
+    to keep the weights that the step left out of a checkpoint.
+    """
+
+    def __init__(self, model_dir):
+        self._model_dir = model_dir
+
+    def begin(self):
+        self._is_finite = tf.reduce_all(
+            [
+                tf.reduce_all(tf.math.is_finite(variable))
+                for variable in tf.compat.v1.global_variables()
+                if variable.dtype.is_floating
+            ]
+        )
+
+    def before_save(self, session, global_step_value):
+        if not session.run(self._is_finite):
+            raise tf.compat.v1.train.NanLossDuringTrainingError
+        # Training goes on from this checkpoint, so its curves have to reach as far.
+        tf.compat.v1.summary.FileWriterCache.get(self._model_dir).flush()
+
+
+class StopHook(tf.compat.v1.train.SessionRunHook):
+    """Stops training after the current step once SIGINT (Ctrl-C) or SIGTERM came.
+
+    `signal_number` is None until then. The hook belongs behind the one that saves checkpoints, so
+    that a signal during an evaluation does not cost another step. A second signal ends the process.
+    """
+
+    def __init__(self):
+        self.signal_number = None
+
+    @contextlib.contextmanager
+    def handlers(self):
+        """Handles the signals in the `with` block; does nothing where they can't be handled."""
+        try:
+            previous = {number: signal.signal(number, self._handle) for number in _STOP_SIGNALS}
+        except ValueError:  # not in the main thread
+            previous = {}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _handle(self, signal_number, frame):
+        self.signal_number = signal_number
+        for number in _STOP_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+
+    def after_run(self, run_context, run_values):
+        if self.signal_number:
+            run_context.request_stop()
 
 
 def format_time(seconds):

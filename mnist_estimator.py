@@ -5,6 +5,7 @@ Peter Roelants, "Higher-Level APIs in TensorFlow" (2017), on today's TensorFlow:
     python mnist_estimator.py --model_dir ./mnist_training --data_dir ./mnist_data
 """
 
+import os
 import shlex
 import sys
 import time
@@ -12,10 +13,13 @@ import time
 from absl import app, flags, logging
 
 import tf_estimator  # before TensorFlow, to keep its import quiet
+from cluster import adapt_run_config, check_tf_config
 from experiment import SCHEDULES, Experiment
 from hooks import GraphHook, ProgressHook, format_time
 from inputs import EVAL_BATCH_SIZE, get_test_inputs, get_train_inputs, read_data_sets
 from model import BATCH_ACCURACY, BATCH_LOSS, HParams, model_fn
+from model_dir import check_checkpoint, errors_for_people, lock, set_damaged_checkpoints_aside
+from tf_estimator import ModeKeys
 
 FLAGS = flags.FLAGS
 
@@ -50,19 +54,52 @@ def run_experiment(argv):
     try:
         # What only reads a model takes it as it was trained.
         params = (HParams() if trains else HParams.load(FLAGS.model_dir)).parse(FLAGS.hparams)
-        run_config = tf_estimator.RunConfig(model_dir=FLAGS.model_dir, tf_random_seed=FLAGS.seed)
+        run_config = get_run_config(FLAGS.model_dir, FLAGS.seed, FLAGS.schedule)
         experiment = experiment_fn(run_config, params, FLAGS.data_dir, FLAGS.eval_split)
-        if trains:
-            params.save(FLAGS.model_dir)
     except (ValueError, OSError) as error:
         sys.exit(f"mnist_estimator.py: {error}")
-    logging.info("hyperparameters: %s", params.to_json())
-    try:
-        result = getattr(experiment, FLAGS.schedule)()
-    except OSError as error:
-        sys.exit(f"mnist_estimator.py: {error}")
-    if FLAGS.schedule == "train_and_evaluate":
+    with errors_for_people(run_config.model_dir), experiment.stop_hook.handlers():
+        logging.info("hyperparameters: %s", params.to_json())
+        result = run_schedule(experiment, params, FLAGS.schedule)
+    if experiment.stop_hook.signal_number:
+        logging.info(
+            "stopped at step %s of %s; to go on, run the same command again",
+            f"{experiment.latest_step():,}",
+            f"{params.train_steps:,}",
+        )
+        sys.exit(128 + experiment.stop_hook.signal_number)
+    if FLAGS.schedule == "train_and_evaluate" and result:
         log_summary(experiment, result, time.time() - start_time)
+
+
+def get_run_config(model_dir, seed, schedule):
+    """Creates the RunConfig of a single machine or, from `TF_CONFIG`, of a cluster's task.
+
+    Raises:
+      ValueError: `TF_CONFIG` is malformed, or does not go with the schedule.
+    """
+    is_cluster = check_tf_config(os.environ.get("TF_CONFIG"))
+    run_config = tf_estimator.RunConfig(model_dir=model_dir, tf_random_seed=seed)
+    if not is_cluster:
+        return run_config
+    if schedule != "train_and_evaluate":
+        raise ValueError(f"TF_CONFIG is for --schedule train_and_evaluate; unset it to {schedule}")
+    return adapt_run_config(run_config)
+
+
+def run_schedule(experiment, params, schedule):
+    """Calls the method of that name; one that trains has the model directory to itself."""
+    estimator = experiment.estimator
+    if schedule == "evaluate":
+        check_checkpoint(estimator, experiment.eval_input_fn, ModeKeys.EVAL)
+        return experiment.evaluate()
+    if not estimator.config.is_chief:
+        return getattr(experiment, schedule)()
+    with lock(estimator.model_dir):
+        set_damaged_checkpoints_aside(estimator.model_dir)
+        check_checkpoint(estimator, experiment.train_input_fn, ModeKeys.TRAIN)
+        params.save(estimator.model_dir)
+        return getattr(experiment, schedule)()
 
 
 def experiment_fn(run_config, params, data_dir="./mnist_data", eval_split="test"):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import inputs
 
@@ -50,3 +51,45 @@ def finished_run(tmp_path_factory):
     hparams = "train_steps=200,min_eval_frequency=50"
     process = run_script("mnist_estimator.py", "--model_dir", model_dir, "--hparams", hparams)
     return model_dir, process
+
+
+@pytest.fixture(scope="session")
+def small_data_dir(tmp_path_factory):
+    """A data directory with the first 6,000 training and 1,000 test images, to be quick."""
+    data_dir = tmp_path_factory.mktemp("data")
+    for name in inputs.FILE_NAMES:
+        path = inputs.BUNDLED_DATA_DIR / f"{name}.gz"
+        n_dimensions = 3 if "images" in name else 1
+        array = inputs.read_idx(path, n_dimensions)[: 6000 if name.startswith("train") else 1000]
+        header = [0x0800 + n_dimensions, *array.shape]
+        content = b"".join(number.to_bytes(4, "big") for number in header) + array.tobytes()
+        (data_dir / name).write_bytes(content)
+    return data_dir
+
+
+def start_script(name, *arguments):
+    """Starts an entry script as a user does; its output, both streams, is in `stdout`."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / name), *map(str, arguments)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def read_until(process, text):
+    """Reads the output up to the line with `text`; returns all of it that was read."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            return "".join(lines)
+    raise AssertionError(f"no {text!r} in:\n{''.join(lines)}")
+
+
+def read_scalars(directory, tag):
+    """Returns {step: value} of a chart, as TensorBoard shows it."""
+    events = EventAccumulator(str(directory)).Reload()
+    return {scalar.step: scalar.value for scalar in events.Scalars(tag)}

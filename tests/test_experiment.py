@@ -8,6 +8,7 @@ import tensorflow as tf
 import inputs
 import mnist_estimator
 from model import HParams
+from model_dir import SetupError
 from tf_estimator import RunConfig
 
 
@@ -80,7 +81,7 @@ def test_train_does_not_evaluate(tmp_path):
 
 
 def test_evaluate_without_a_checkpoint_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no checkpoint to evaluate; train first"):
+    with pytest.raises(SetupError, match="no checkpoint to evaluate; train first"):
         experiment(tmp_path).evaluate()
 
 

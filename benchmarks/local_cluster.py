@@ -1,0 +1,85 @@
+"""Starts a cluster on this machine: a chief, workers, a parameter server and an evaluator.
+
+    python benchmarks/local_cluster.py --workers 2 -- --model_dir /tmp/cluster
+
+What follows `--` goes to each `mnist_estimator.py`. It prints what they print, and how long the
+steps took. Ctrl-C stops the chief first, which saves a checkpoint, and then the others.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "mnist_estimator.py"
+
+
+def get_cluster(n_workers):
+    """Returns the "cluster" of a TF_CONFIG, on free loopback ports."""
+    sockets = [socket.socket() for _ in range(2 + n_workers)]
+    for free in sockets:
+        free.bind(("127.0.0.1", 0))
+    chief, ps, *workers = [f"127.0.0.1:{free.getsockname()[1]}" for free in sockets]
+    for free in sockets:
+        free.close()
+    return {"chief": [chief], "ps": [ps], **({"worker": workers} if workers else {})}
+
+
+def start_task(cluster, task_type, index, arguments):
+    """Starts one process of the cluster as a user would; its output is a pipe."""
+    tf_config = {"cluster": cluster, "task": {"type": task_type, "index": index}}
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), *map(str, arguments)],
+        env={**os.environ, "TF_CONFIG": json.dumps(tf_config)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # Ctrl-C reaches this script alone
+    )
+
+
+def start_cluster(n_workers, arguments):
+    """Starts all tasks; returns the cluster and {(task type, index): process}."""
+    cluster = get_cluster(n_workers)
+    tasks = [("ps", 0), ("chief", 0), *(("worker", i) for i in range(n_workers)), ("evaluator", 0)]
+    return cluster, {task: start_task(cluster, *task, arguments) for task in tasks}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--workers", type=int, default=2, help="beside the chief")
+    parser.add_argument("arguments", nargs="*", help="flags of mnist_estimator.py, after --")
+    options = parser.parse_args()
+    start_time = time.time()
+    _, processes = start_cluster(options.workers, options.arguments)
+
+    def print_output(name, process):
+        for line in process.stdout:
+            print(f"{time.time() - start_time:6.1f} s {name}: {line}", end="", flush=True)
+        print(f"{time.time() - start_time:6.1f} s {name}: exit code {process.wait()}", flush=True)
+
+    threads = [
+        threading.Thread(target=print_output, args=(f"{task_type} {index}", process))
+        for (task_type, index), process in processes.items()
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        processes["chief", 0].send_signal(signal.SIGINT)
+        processes["chief", 0].wait()
+        for process in processes.values():
+            process.terminate()
+    sys.exit(max(abs(process.wait()) for process in processes.values()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""The tasks of a cluster, on TensorFlow's own distributed runtime (between-graph, asynchronous).
+
+The environment variable `TF_CONFIG` tells each process the addresses of all and its own task:
+
+    {"cluster": {"chief": ["host0:2222"], "worker": ["host1:2222"], "ps": ["host2:2222"]},
+     "task": {"type": "worker", "index": 0}}
+
+The evaluator is a task as well, though not in "cluster": nobody connects to it.
+"""
+
+import concurrent.futures
+import json
+import os
+import socket
+import time
+
+import tensorflow as tf
+from absl import logging
+
+from model_dir import SetupError, find_damage, get_step, read_checkpoint_state
+from tf_estimator import EvalSpec, TrainSpec, train_and_evaluate
+
+JOBS = ("chief", "worker", "ps")
+POLL_SECONDS = 1
+# From the last checkpoint until nobody can still be within a step.
+GRACE_SECONDS = 5
+
+
+def check_tf_config(value):
+    """Returns whether `TF_CONFIG` with this value is for a cluster; None and "" are not.
+
+    Raises:
+      ValueError: one line that says what is wrong with it.
+    """
+    try:
+        config = json.loads(value or "{}")
+    except json.JSONDecodeError as error:
+        raise ValueError(f"TF_CONFIG is not JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise ValueError("TF_CONFIG has to be a JSON object")
+    if "cluster" not in config and "task" not in config:
+        return False
+    cluster, task = config.get("cluster"), config.get("task")
+    if not isinstance(cluster, dict) or not isinstance(task, dict):
+        raise ValueError('TF_CONFIG has to have "cluster" and "task", both JSON objects')
+    _check_cluster(cluster)
+    task_type, index = task.get("type"), task.get("index")
+    if task_type not in (*cluster, "evaluator"):
+        raise ValueError(
+            f'TF_CONFIG: task type {json.dumps(task_type)} is not in "cluster", '
+            f"which has {', '.join(cluster)}"
+        )
+    n_tasks = len(cluster.get(task_type, ["the one evaluator"]))
+    if type(index) is not int or not 0 <= index < n_tasks:
+        raise ValueError(
+            f"TF_CONFIG: task index {json.dumps(index)} of {task_type} has to be "
+            f"{'0' if n_tasks == 1 else f'in 0..{n_tasks - 1}'}"
+        )
+    return True
+
+
+def _check_cluster(cluster):
+    addresses = []
+    for job, hosts in cluster.items():
+        if job not in (*JOBS, "evaluator"):
+            raise ValueError(
+                f'TF_CONFIG: unknown job {job} in "cluster"; it may have {", ".join(JOBS)}'
+            )
+        if not isinstance(hosts, list) or not hosts:
+            raise ValueError(f"TF_CONFIG: {job} has to be a list of addresses such as host:2222")
+        addresses += hosts
+    for address in addresses:
+        host, _, port = address.rpartition(":") if isinstance(address, str) else ("", "", "")
+        if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+            raise ValueError(
+                f"TF_CONFIG: {json.dumps(address)} is not an address such as host:2222"
+            )
+        if addresses.count(address) > 1:
+            raise ValueError(f"TF_CONFIG: {address} is there twice")
+    if len(cluster.get("chief", [])) != 1:
+        raise ValueError('TF_CONFIG: "cluster" has to have exactly one chief')
+    if "worker" in cluster and "ps" not in cluster:
+        raise ValueError('TF_CONFIG: workers need a ps in "cluster", which holds the parameters')
+
+
+def adapt_run_config(run_config):
+    """Returns a RunConfig with what a task of a cluster needs beyond a single machine's."""
+    seed = run_config.tf_random_seed
+    if seed is not None and run_config.global_id_in_cluster:
+        seed += run_config.global_id_in_cluster  # each worker shuffles in its own way
+    return run_config.replace(
+        tf_random_seed=seed,
+        experimental_max_worker_delay_secs=0,
+        keep_checkpoint_max=50,  # an evaluator that falls behind still finds them all
+    )
+
+
+def run_task(experiment):
+    """Does this process's part of the job, until `train_steps` of all workers together are done.
+
+    Returns:
+      The last evaluation's result in the evaluator, None in the other tasks.
+
+    Raises:
+      SetupError: another process has this task's port.
+    """
+    config = experiment.estimator.config
+    if config.task_type == "evaluator":
+        return _evaluate(experiment)
+    _check_port(config.cluster_spec.task_address(config.task_type, config.task_id))
+    if config.task_type == "ps":
+        _serve(experiment)
+    else:
+        _train(experiment)
+    logging.info("%s %d is done", config.task_type, config.task_id)
+    return None
+
+
+def _check_port(address):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", int(address.rpartition(":")[2])))
+        except OSError as error:
+            raise SetupError(f"TF_CONFIG: this task's {address}: {error.strerror}") from None
+
+
+def _is_done(experiment):
+    state = read_checkpoint_state(experiment.estimator.model_dir)
+    return bool(state) and get_step(state.model_checkpoint_path) >= experiment.train_steps
+
+
+def _train(experiment):
+    """The chief and the workers.
+
+    TensorFlow waits without end, and deaf to signals, for a parameter server that is gone. So it
+    runs in a thread of its own, while this one watches for the last checkpoint and for signals.
+    """
+    config, stop_hook = experiment.estimator.config, experiment.stop_hook
+    train_spec = TrainSpec(
+        experiment.train_input_fn, experiment.train_steps, experiment.get_train_hooks()
+    )
+    eval_spec = EvalSpec(experiment.eval_input_fn)  # the evaluator's matter, but TensorFlow asks
+
+    def train():
+        if config.task_type == "worker":
+            _wait_for_chief(config)
+        train_and_evaluate(experiment.estimator, train_spec, eval_spec)
+
+    training = concurrent.futures.ThreadPoolExecutor().submit(train)
+    while not concurrent.futures.wait([training], POLL_SECONDS).done:
+        if stop_hook.signal_number or _is_done(experiment):
+            if concurrent.futures.wait([training], GRACE_SECONDS).done:
+                break
+            logging.info("ends without the parameter server, which does not answer")
+            logging.flush()
+            # A thread that waits inside TensorFlow would keep the process from ending.
+            os._exit(128 + stop_hook.signal_number if stop_hook.signal_number else 0)
+    training.result()
+
+
+def _wait_for_chief(config):
+    """Waits until the chief has initialized the variables.
+
+    TensorFlow does that too, but looks every 30 seconds only.
+    """
+    with tf.Graph().as_default():
+        with tf.device("/job:ps/task:0"):
+            global_step = tf.compat.v1.train.create_global_step()
+        is_initialized = tf.compat.v1.is_variable_initialized(global_step)
+        target = f"grpc://{config.cluster_spec.task_address('ps', 0)}"
+        session_config = tf.compat.v1.ConfigProto(device_filters=["/job:ps/task:0"])
+        with tf.compat.v1.Session(target, config=session_config) as session:
+            while not session.run(is_initialized):
+                time.sleep(POLL_SECONDS)
+
+
+def _serve(experiment):
+    """The parameter server; TensorFlow's own never ends."""
+    config = experiment.estimator.config
+    server = tf.distribute.Server(
+        config.cluster_spec, job_name=config.task_type, task_index=config.task_id
+    )
+    logging.info("%s serves parameters to step %s", server.target, f"{experiment.train_steps:,}")
+    while not experiment.stop_hook.signal_number:
+        if _is_done(experiment):
+            time.sleep(GRACE_SECONDS)
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _evaluate(experiment):
+    """The evaluator: every checkpoint once, in order, until the one of `train_steps`."""
+    evaluated, result = set(), None
+    while not (result and result["global_step"] >= experiment.train_steps):
+        time.sleep(POLL_SECONDS)
+        state = read_checkpoint_state(experiment.estimator.model_dir)
+        for checkpoint in state.all_model_checkpoint_paths if state else ():
+            if experiment.stop_hook.signal_number:
+                return result
+            if checkpoint in evaluated or get_step(checkpoint) == 0:
+                continue
+            try:
+                result = experiment.evaluate(checkpoint)
+                evaluated.add(checkpoint)
+            except (tf.errors.OpError, ValueError):
+                if not find_damage(checkpoint):  # or gone: then others have come
+                    raise
+    return result
