@@ -5,6 +5,7 @@ Peter Roelants, "Higher-Level APIs in TensorFlow" (2017), on today's TensorFlow:
     python mnist_estimator.py --model_dir ./mnist_training --data_dir ./mnist_data
 """
 
+import functools
 import os
 import shlex
 import sys
@@ -15,9 +16,18 @@ from absl import app, flags, logging
 import tf_estimator  # before TensorFlow, to keep its import quiet
 from cluster import adapt_run_config, check_tf_config
 from experiment import SCHEDULES, Experiment
-from hooks import GraphHook, ProgressHook, format_time
+from hooks import EvaluationSummaryHook, GraphHook, ProgressHook, RunSummaryHook, format_time
 from inputs import EVAL_BATCH_SIZE, get_test_inputs, get_train_inputs, read_data_sets
-from model import BATCH_ACCURACY, BATCH_LOSS, HParams, model_fn
+from model import (
+    BATCH_ACCURACY,
+    BATCH_LOSS,
+    EVAL_CLASS,
+    EVAL_IMAGES,
+    EVAL_LABELS,
+    EVAL_PROBABILITIES,
+    HParams,
+    model_fn,
+)
 from model_dir import check_checkpoint, errors_for_people, lock, set_damaged_checkpoints_aside
 from tf_estimator import ModeKeys
 
@@ -41,6 +51,7 @@ def define_flags():
     flags.DEFINE_integer(
         "seed", None, "Makes a run repeatable on one machine.", lower_bound=0, upper_bound=2**31 - 1
     )
+    flags.DEFINE_boolean("summary_images", True, "Whether TensorBoard gets pictures, too.")
     FLAGS.set_default("verbosity", logging.INFO)
 
 
@@ -55,7 +66,9 @@ def run_experiment(argv):
         # What only reads a model takes it as it was trained.
         params = (HParams() if trains else HParams.load(FLAGS.model_dir)).parse(FLAGS.hparams)
         run_config = get_run_config(FLAGS.model_dir, FLAGS.seed, FLAGS.schedule)
-        experiment = experiment_fn(run_config, params, FLAGS.data_dir, FLAGS.eval_split)
+        experiment = experiment_fn(
+            run_config, params, FLAGS.data_dir, FLAGS.eval_split, FLAGS.summary_images
+        )
     except (ValueError, OSError) as error:
         sys.exit(f"mnist_estimator.py: {error}")
     with errors_for_people(run_config.model_dir), experiment.stop_hook.handlers():
@@ -102,31 +115,52 @@ def run_schedule(experiment, params, schedule):
         return getattr(experiment, schedule)()
 
 
-def experiment_fn(run_config, params, data_dir="./mnist_data", eval_split="test"):
+def experiment_fn(
+    run_config, params, data_dir="./mnist_data", eval_split="test", summary_images=True
+):
     """Creates the Experiment (blog: "Experiment")."""
     mnist_data = read_data_sets(data_dir, params.n_classes)
     mnist_data = mnist_data._replace(test=getattr(mnist_data, eval_split))
     train_input_fn, train_input_hook = get_train_inputs(params.batch_size, mnist_data)
     eval_input_fn, eval_input_hook = get_test_inputs(EVAL_BATCH_SIZE, mnist_data)
-    estimator = get_estimator(run_config, params)
+    estimator = get_estimator(run_config, params, summary_images)
+    # As with the Estimator's own summaries, one of the workers of a cluster writes them.
+    summary_dir = estimator.model_dir if run_config.is_chief else None
+    train_hooks = [
+        train_input_hook,
+        ProgressHook(
+            params.train_steps, BATCH_LOSS, BATCH_ACCURACY, params.batch_size, summary_dir
+        ),
+    ]
+    if summary_dir:
+        train_hooks.append(RunSummaryHook(estimator.eval_dir(), params.values()))
     return Experiment(
         estimator=estimator,
         train_input_fn=train_input_fn,
         eval_input_fn=eval_input_fn,
-        train_hooks=[
-            train_input_hook,
-            ProgressHook(params.train_steps, BATCH_LOSS, BATCH_ACCURACY),
+        train_hooks=train_hooks,
+        eval_hooks=[
+            eval_input_hook,
+            GraphHook(estimator.eval_dir()),
+            EvaluationSummaryHook(
+                estimator.eval_dir(),
+                EVAL_IMAGES,
+                EVAL_LABELS,
+                EVAL_CLASS,
+                EVAL_PROBABILITIES,
+                summary_images,
+            ),
         ],
-        eval_hooks=[eval_input_hook, GraphHook(estimator.eval_dir())],
         train_steps=params.train_steps,
         eval_steps=None,
         min_eval_frequency=params.min_eval_frequency,
     )
 
 
-def get_estimator(run_config, params):
+def get_estimator(run_config, params, summary_images=True):
     """Creates the Estimator (blog: "Estimator")."""
-    return tf_estimator.Estimator(model_fn=model_fn, params=params, config=run_config)
+    estimator_model_fn = functools.partial(model_fn, summary_images=summary_images)
+    return tf_estimator.Estimator(model_fn=estimator_model_fn, params=params, config=run_config)
 
 
 def log_summary(experiment, result, seconds):

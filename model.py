@@ -13,6 +13,14 @@ HPARAMS_FILE = "hparams.json"
 # Names of two tensors in the training graph, for whoever reports on its progress.
 BATCH_LOSS, BATCH_ACCURACY = "batch_loss", "batch_accuracy"
 
+# Names of four tensors in the evaluation graph, for whoever looks at what it gets wrong.
+EVAL_IMAGES, EVAL_LABELS, EVAL_CLASS, EVAL_PROBABILITIES = (
+    "eval_images",
+    "eval_labels",
+    "eval_class",
+    "eval_probabilities",
+)
+
 
 class HParams(typing.NamedTuple):
     """The hyperparameters: an immutable namedtuple (blog: "an HParams object")."""
@@ -152,7 +160,7 @@ def get_weights_and_biases(shape, dtype):
     return tf.cast(weights, dtype), tf.cast(biases, dtype)
 
 
-def model_fn(features, labels, mode, params):
+def model_fn(features, labels, mode, params, *, summary_images=True):
     """The model function of the Estimator (blog: "Model function").
 
     Args:
@@ -160,6 +168,7 @@ def model_fn(features, labels, mode, params):
       labels: uint8 [B], or None in mode PREDICT.
       mode: `ModeKeys.TRAIN`, `EVAL` or `PREDICT`.
       params: `HParams`.
+      summary_images: whether training shows pictures in TensorBoard.
 
     Returns:
       `EstimatorSpec`; its predictions are `class` int64 [B], `probabilities` and `logits` float32
@@ -179,6 +188,10 @@ def model_fn(features, labels, mode, params):
     labels = tf.cast(labels, tf.int64)
     loss = tf.compat.v1.losses.sparse_softmax_cross_entropy(labels, logits)
     if mode == ModeKeys.EVAL:
+        tf.identity(features, name=EVAL_IMAGES)
+        tf.identity(labels, name=EVAL_LABELS)
+        tf.identity(predictions["class"], name=EVAL_CLASS)
+        tf.identity(predictions["probabilities"], name=EVAL_PROBABILITIES)
         return EstimatorSpec(
             mode, loss=loss, eval_metric_ops=get_eval_metric_ops(labels, predictions["class"])
         )
@@ -188,6 +201,8 @@ def model_fn(features, labels, mode, params):
     tf.identity(loss, name=BATCH_LOSS)
     # Not in the original; under this tag TensorBoard draws it into the chart of the evaluations.
     tf.compat.v1.summary.scalar("Accuracy", batch_accuracy)
+    if summary_images:
+        add_image_summaries(features)
     return EstimatorSpec(mode, loss=loss, train_op=get_train_op_fn(loss, params))
 
 
@@ -208,7 +223,43 @@ def get_train_op_fn(loss, params):
             "global_norm/gradient_norm",
             tf.linalg.global_norm([gradient for gradient, _ in gradients]),
         )
+        add_variable_summaries(params.learning_rate, gradients)
         return optimizer.apply_gradients(gradients, tf.compat.v1.train.get_global_step())
+
+
+def add_image_summaries(images):
+    """Shows the first images of a batch, uint8 [B, 28, 28], and the filters that look at them."""
+    (weights,) = tf.compat.v1.trainable_variables("MnistConvNet/conv1/weights")  # [5, 5, 1, 20]
+    filters = tf.transpose(weights[:, :, 0], [2, 0, 1])  # [20, 5, 5]
+    with tf.name_scope("pictures"):
+        tf.compat.v1.summary.image("batch", tile(images), max_outputs=1)
+        tf.compat.v1.summary.image("conv1", tile(filters), max_outputs=1)
+
+
+def tile(images, rows=4, columns=5):
+    """One picture of the first images: [N, H, W] to [1, rows * (H + 1), columns * (W + 1), 1]."""
+    height, width = images.shape[1] + 1, images.shape[2] + 1  # with a line between two images
+    images = images[: rows * columns]
+    missing = rows * columns - tf.shape(images)[0]
+    darkest = tf.reduce_min(images)
+    images = tf.pad(images, [[0, missing], [0, 1], [0, 1]], constant_values=darkest)
+    images = tf.reshape(images, [rows, columns, height, width])
+    images = tf.transpose(images, [0, 2, 1, 3])
+    return tf.reshape(images, [1, rows * height, columns * width, 1])
+
+
+def add_variable_summaries(learning_rate, gradients):
+    """Shows the learning rate, and the spread of each variable and of its gradient.
+
+    Args:
+      learning_rate: a float.
+      gradients: list of `(gradient, variable)`.
+    """
+    with tf.name_scope("variables/"):  # the slash: not below the scope of the caller
+        tf.compat.v1.summary.scalar("learning_rate", learning_rate)
+        for gradient, variable in gradients:
+            tf.compat.v1.summary.histogram(variable.op.name, variable)
+            tf.compat.v1.summary.histogram(f"{variable.op.name}_gradient", gradient)
 
 
 def get_eval_metric_ops(labels, predictions):
