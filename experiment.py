@@ -8,7 +8,7 @@ from hooks import CheckpointGuard, EvaluationListener, StopHook
 from model_dir import SetupError, check_free_space
 from tf_estimator import CheckpointSaverHook
 
-SCHEDULES = ("train_and_evaluate", "train", "evaluate")
+SCHEDULES = ("train_and_evaluate", "train", "evaluate", "export")
 
 
 class Experiment:
@@ -24,6 +24,8 @@ class Experiment:
       train_steps: the global step at which training is done.
       eval_steps: batches of an evaluation; None for all.
       min_eval_frequency: steps from one checkpoint, and its evaluation, to the next.
+      serving_input_receiver_fn: makes the inputs of an exported SavedModel.
+      export_dir: where training exports a SavedModel when it ends; None for none.
     """
 
     def __init__(
@@ -36,6 +38,8 @@ class Experiment:
         train_steps,
         eval_steps,
         min_eval_frequency,
+        serving_input_receiver_fn=None,
+        export_dir=None,
     ):
         self.estimator = estimator
         self.train_input_fn = train_input_fn
@@ -45,6 +49,8 @@ class Experiment:
         self.train_steps = train_steps
         self.eval_steps = eval_steps
         self.min_eval_frequency = min_eval_frequency
+        self.serving_input_receiver_fn = serving_input_receiver_fn
+        self.export_dir = export_dir
         self.stop_hook = StopHook()
         self.results = {}  # global step: result of its evaluation
 
@@ -83,8 +89,7 @@ class Experiment:
 
     def evaluate(self, checkpoint_path=None):
         """Evaluates a checkpoint, or the last; returns {"Accuracy", "loss", "global_step"}."""
-        if not self.estimator.latest_checkpoint():
-            raise SetupError(f"{self.estimator.model_dir}: no checkpoint to evaluate; train first")
+        self._check_is_trained()
         result = self.estimator.evaluate(
             self.eval_input_fn,
             steps=self.eval_steps,
@@ -112,6 +117,17 @@ class Experiment:
         self.train(saving_listeners=[EvaluationListener(self.evaluate, self.stop_hook)])
         result = self.results.get(self.latest_step())
         return result if result or self.stop_hook.signal_number else self.evaluate()
+
+    def export(self):
+        """Writes the last checkpoint as a SavedModel below `export_dir`; returns its path."""
+        self._check_is_trained()
+        path = self.estimator.export_saved_model(self.export_dir, self.serving_input_receiver_fn)
+        logging.info("exported to %s", path.decode())
+        return path
+
+    def _check_is_trained(self):
+        if not self.estimator.latest_checkpoint():
+            raise SetupError(f"{self.estimator.model_dir} has no checkpoint yet; train first")
 
     def latest_step(self):
         """The global step of the last checkpoint, 0 if there is none."""

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from hooks import IteratorInitializerHook
+from tf_estimator import TensorServingInputReceiver
 
 IMAGE_SIZE = 28
 VALIDATION_SIZE = 5000  # the original's reader held back this many training images
@@ -205,3 +206,23 @@ def _get_inputs(name_scope, data_set, to_batches):
             return images, labels
 
     return input_fn, iterator_initializer_hook
+
+
+def serving_input_receiver_fn():
+    """The inputs of the SavedModel: `image` uint8 [N, 28, 28], white digits on black.
+
+    Its second signature takes `image_bytes`, string [N]: such images as PNG or JPEG files.
+    """
+
+    def decode(image_bytes):
+        image = tf.io.decode_image(image_bytes, channels=1, expand_animations=False)
+        return tf.ensure_shape(image, [IMAGE_SIZE, IMAGE_SIZE, 1])[..., 0]
+
+    image_bytes = tf.compat.v1.placeholder(tf.string, [None], "image_bytes")
+    decoded = tf.map_fn(decode, image_bytes, fn_output_signature=tf.uint8)
+    image = tf.compat.v1.placeholder_with_default(decoded, [None, IMAGE_SIZE, IMAGE_SIZE], "image")
+    return TensorServingInputReceiver(
+        features=image,
+        receiver_tensors={"image": image},
+        receiver_tensors_alternatives={"image_bytes": {"image_bytes": image_bytes}},
+    )

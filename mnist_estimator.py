@@ -17,7 +17,13 @@ import tf_estimator  # before TensorFlow, to keep its import quiet
 from cluster import adapt_run_config, check_tf_config
 from experiment import SCHEDULES, Experiment
 from hooks import EvaluationSummaryHook, GraphHook, ProgressHook, RunSummaryHook, format_time
-from inputs import EVAL_BATCH_SIZE, get_test_inputs, get_train_inputs, read_data_sets
+from inputs import (
+    EVAL_BATCH_SIZE,
+    get_test_inputs,
+    get_train_inputs,
+    read_data_sets,
+    serving_input_receiver_fn,
+)
 from model import (
     BATCH_ACCURACY,
     BATCH_LOSS,
@@ -51,6 +57,11 @@ def define_flags():
     flags.DEFINE_integer(
         "seed", None, "Makes a run repeatable on one machine.", lower_bound=0, upper_bound=2**31 - 1
     )
+    flags.DEFINE_string(
+        "export_dir",
+        None,
+        "Where to write a SavedModel when training ends, or to --schedule=export.",
+    )
     flags.DEFINE_boolean("summary_images", True, "Whether TensorBoard gets pictures, too.")
     FLAGS.set_default("verbosity", logging.INFO)
 
@@ -61,13 +72,20 @@ def run_experiment(argv):
         sys.exit(f"unexpected argument {argv[1]}; mnist_estimator.py takes flags only, see --help")
     tf_estimator.set_up_logging()
     start_time = time.time()
-    trains = FLAGS.schedule != "evaluate"
+    trains = FLAGS.schedule in ("train_and_evaluate", "train")
+    if FLAGS.schedule == "export" and not FLAGS.export_dir:
+        sys.exit("--schedule=export needs --export_dir, where to write the SavedModel")
     try:
         # What only reads a model takes it as it was trained.
         params = (HParams() if trains else HParams.load(FLAGS.model_dir)).parse(FLAGS.hparams)
         run_config = get_run_config(FLAGS.model_dir, FLAGS.seed, FLAGS.schedule)
         experiment = experiment_fn(
-            run_config, params, FLAGS.data_dir, FLAGS.eval_split, FLAGS.summary_images
+            run_config,
+            params,
+            FLAGS.data_dir,
+            FLAGS.eval_split,
+            FLAGS.summary_images,
+            FLAGS.export_dir,
         )
     except (ValueError, OSError) as error:
         sys.exit(f"mnist_estimator.py: {error}")
@@ -103,20 +121,28 @@ def get_run_config(model_dir, seed, schedule):
 def run_schedule(experiment, params, schedule):
     """Calls the method of that name; one that trains has the model directory to itself."""
     estimator = experiment.estimator
-    if schedule == "evaluate":
+    if schedule in ("evaluate", "export"):
         check_checkpoint(estimator, experiment.eval_input_fn, ModeKeys.EVAL)
-        return experiment.evaluate()
+        return getattr(experiment, schedule)()
     if not estimator.config.is_chief:
         return getattr(experiment, schedule)()
     with lock(estimator.model_dir):
         set_damaged_checkpoints_aside(estimator.model_dir)
         check_checkpoint(estimator, experiment.train_input_fn, ModeKeys.TRAIN)
         params.save(estimator.model_dir)
-        return getattr(experiment, schedule)()
+        result = getattr(experiment, schedule)()
+        if experiment.export_dir and not experiment.stop_hook.signal_number:
+            experiment.export()
+        return result
 
 
 def experiment_fn(
-    run_config, params, data_dir="./mnist_data", eval_split="test", summary_images=True
+    run_config,
+    params,
+    data_dir="./mnist_data",
+    eval_split="test",
+    summary_images=True,
+    export_dir=None,
 ):
     """Creates the Experiment (blog: "Experiment")."""
     mnist_data = read_data_sets(data_dir, params.n_classes)
@@ -154,6 +180,8 @@ def experiment_fn(
         train_steps=params.train_steps,
         eval_steps=None,
         min_eval_frequency=params.min_eval_frequency,
+        serving_input_receiver_fn=serving_input_receiver_fn,
+        export_dir=export_dir,
     )
 
 

@@ -6,7 +6,7 @@ import typing
 
 import tensorflow as tf
 
-from tf_estimator import EstimatorSpec, ModeKeys
+from tf_estimator import EstimatorSpec, ModeKeys, PredictOutput
 
 HPARAMS_FILE = "hparams.json"
 
@@ -183,7 +183,14 @@ def model_fn(features, labels, mode, params, *, summary_images=True):
         "logits": logits,
     }
     if mode == ModeKeys.PREDICT:
-        return EstimatorSpec(mode, predictions=predictions)
+        served = {name: predictions[name] for name in ("class", "probabilities")}
+        return EstimatorSpec(
+            mode,
+            predictions=predictions,
+            export_outputs={
+                tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY: PredictOutput(served)
+            },
+        )
 
     labels = tf.cast(labels, tf.int64)
     loss = tf.compat.v1.losses.sparse_softmax_cross_entropy(labels, logits)

@@ -102,7 +102,7 @@ def _bridge():
         train_and_evaluate=training.train_and_evaluate,
         export=types.SimpleNamespace(
             PredictOutput=output.PredictOutput,
-            ServingInputReceiver=export.ServingInputReceiver,
+            TensorServingInputReceiver=export.TensorServingInputReceiver,
         ),
     )
 
@@ -117,7 +117,7 @@ TrainSpec = _estimator.TrainSpec
 EvalSpec = _estimator.EvalSpec
 train_and_evaluate = _estimator.train_and_evaluate
 PredictOutput = _estimator.export.PredictOutput
-ServingInputReceiver = _estimator.export.ServingInputReceiver
+TensorServingInputReceiver = _estimator.export.TensorServingInputReceiver
 
 
 class CheckpointSaverHook(tf.compat.v1.train.CheckpointSaverHook):

@@ -81,7 +81,7 @@ def test_train_does_not_evaluate(tmp_path):
 
 
 def test_evaluate_without_a_checkpoint_is_an_error(tmp_path):
-    with pytest.raises(SetupError, match="no checkpoint to evaluate; train first"):
+    with pytest.raises(SetupError, match="has no checkpoint yet; train first"):
         experiment(tmp_path).evaluate()
 
 

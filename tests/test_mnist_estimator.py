@@ -60,11 +60,12 @@ def test_warning_verbosity_shows_nothing_of_a_good_run(tmp_path):
     [
         ("--hparams=depth=3", "unknown hyperparameter 'depth'; --hparams takes (with defaults)"),
         ("--hparams=train_steps=0", "train_steps=0 has to be int in 1.."),
-        ("--schedule=test", "should be one of <train_and_evaluate|train|evaluate>"),
+        ("--schedule=test", "should be one of <train_and_evaluate|train|evaluate|export>"),
         ("--eval_split=train", "should be one of <test|validation>"),
         ("--seed=-1", "-1 is not an integer in the range"),
         ("stray", "unexpected argument stray"),
-        ("--schedule=evaluate", "no checkpoint to evaluate; train first"),
+        ("--schedule=export", "--schedule=export needs --export_dir"),
+        ("--schedule=evaluate", "has no checkpoint yet; train first"),
         ("--data_dir=model.py", "model.py"),
     ],
 )

@@ -1,0 +1,142 @@
+"""Reads the digits of image files with the model that mnist_estimator.py trained.
+
+    python predict.py image.png
+
+Blog: "Once we trained the model we can run estimator.predict to predict the class of a given
+image."
+"""
+
+import collections
+import json
+import pathlib
+import sys
+
+import numpy as np
+from absl import app, flags
+from PIL import Image
+
+import tf_estimator  # before TensorFlow, to keep its import quiet
+import tensorflow as tf
+from images import prepare_image, read_image
+from inputs import IMAGE_SIZE
+from model import HParams, model_fn
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    flags.DEFINE_string("model_dir", "./mnist_training", "Where mnist_estimator.py kept the model.")
+    flags.DEFINE_integer("top_k", 1, "How many of the most likely classes to print.", lower_bound=1)
+    flags.DEFINE_boolean("show", False, "Print each image as the network sees it.")
+    flags.DEFINE_boolean("json", False, "Print a JSON object a line: path, class, probabilities.")
+
+
+def main(argv):
+    """Prints a line for each image; returns 1 if one could not be read, else 0."""
+    tf_estimator.set_up_logging()
+    if len(argv) < 2:
+        print("which images? usage: predict.py [--flags] IMAGE_OR_DIRECTORY ...", file=sys.stderr)
+        return 2
+    try:
+        estimator = load_estimator(FLAGS.model_dir)
+    except ValueError as error:
+        print(f"--model_dir: {error}", file=sys.stderr)
+        return 1
+    failures = []
+
+    def report(path, error):
+        failures.append(path)
+        print(f"{path}: {error}", file=sys.stderr)
+
+    for path, image, prediction in predict_images(estimator, find_images(argv[1:], report), report):
+        if FLAGS.show:
+            print(draw(image))
+        if FLAGS.json:
+            print(to_json(path, prediction), flush=True)
+        else:
+            print(to_text(path, prediction, FLAGS.top_k), flush=True)
+    return 1 if failures else 0
+
+
+def load_estimator(model_dir):
+    """Rebuilds the Estimator that was trained in `model_dir`; ValueError if there is none."""
+    checkpoint = tf.train.latest_checkpoint(model_dir)
+    if not checkpoint:
+        raise ValueError(f"no model in {model_dir}; train one: python mnist_estimator.py")
+    run_config = tf_estimator.RunConfig(model_dir=model_dir)
+    return tf_estimator.Estimator(model_fn, config=run_config, params=HParams.load(model_dir))
+
+
+def find_images(arguments, report):
+    """Yields the path of each image; a directory stands for its image files in name order."""
+    extensions = Image.registered_extensions()
+    for argument in arguments:
+        path = pathlib.Path(argument)
+        if not path.is_dir():
+            yield argument
+            continue
+        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in extensions)
+        if not inside:
+            report(argument, "a directory without image files")
+        yield from map(str, inside)
+
+
+def predict_images(estimator, paths, report):
+    """Yields `(path, image, prediction)` for each image that can be read, all in one session.
+
+    `image` is uint8 [28, 28]; `prediction` is what `model_fn` predicts, for one image.
+    """
+    read = collections.deque()  # read, but not yet predicted: a few batches
+
+    def prepared_images():
+        for path in paths:
+            try:
+                image = prepare_image(read_image(sys.stdin.buffer if path == "-" else path))
+            except ValueError as error:
+                report(path, error)
+                continue
+            read.append((path, image))
+            yield image
+
+    def input_fn():
+        signature = tf.TensorSpec([IMAGE_SIZE, IMAGE_SIZE], tf.uint8)
+        dataset = tf.data.Dataset.from_generator(prepared_images, output_signature=signature)
+        return dataset.batch(128)  # [B, 28, 28]
+
+    for prediction in estimator.predict(input_fn):
+        yield (*read.popleft(), prediction)
+
+
+def to_text(path, prediction, top_k):
+    """For example "seven.png: 7 (99.8 %), 1 (0.1 %)" with a `top_k` of 2."""
+    probabilities = prediction["probabilities"]
+    likely = probabilities.argsort()[::-1][:top_k]
+    return f"{path}: " + ", ".join(f"{label} ({probabilities[label]:.1%})" for label in likely)
+
+
+def to_json(path, prediction):
+    probabilities = [round(float(probability), 6) for probability in prediction["probabilities"]]
+    return json.dumps(
+        {"path": path, "class": int(prediction["class"]), "probabilities": probabilities}
+    )
+
+
+def draw(image):
+    """A 28x28 image in 14 lines of text: each character holds two pixels, one above the other."""
+    pixels = image >= 128
+    blocks = np.array(list(" ▄▀█"))[2 * pixels[::2] + pixels[1::2]]  # [14, 28]
+    return "\n".join(map("".join, blocks))
+
+
+def parse_flags(argv):
+    """Exits with 2 for a usage error, as command-line programs do."""
+    try:
+        return FLAGS(argv)
+    except flags.Error as error:
+        print(f"{error}; see --help", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main, flags_parser=parse_flags)
