@@ -6,6 +6,7 @@ Peter Roelants, "Higher-Level APIs in TensorFlow" (2017), on today's TensorFlow:
 """
 
 import functools
+import gc
 import os
 import shlex
 import sys
@@ -71,6 +72,7 @@ def run_experiment(argv):
     if len(argv) > 1:
         sys.exit(f"unexpected argument {argv[1]}; mnist_estimator.py takes flags only, see --help")
     tf_estimator.set_up_logging()
+    gc.freeze()  # the collector need not look through all of TensorFlow each time
     start_time = time.time()
     trains = FLAGS.schedule in ("train_and_evaluate", "train")
     if FLAGS.schedule == "export" and not FLAGS.export_dir:

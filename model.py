@@ -5,6 +5,7 @@ import os
 import typing
 
 import tensorflow as tf
+from absl import logging
 
 from tf_estimator import EstimatorSpec, ModeKeys, PredictOutput
 
@@ -175,7 +176,7 @@ def model_fn(features, labels, mode, params, *, summary_images=True):
       [B, n_classes].
     """
     inputs = tf.cast(features, tf.float32)[..., tf.newaxis] / 255  # [B, 28, 28, 1]
-    inputs = tf.cast(inputs, params.precision)
+    inputs = tf.cast(inputs, get_precision(params))
     logits = architecture(inputs, mode == ModeKeys.TRAIN, n_classes=params.n_classes)
     predictions = {
         "class": tf.argmax(logits, axis=-1),
@@ -211,6 +212,24 @@ def model_fn(features, labels, mode, params, *, summary_images=True):
     if summary_images:
         add_image_summaries(features)
     return EstimatorSpec(mode, loss=loss, train_op=get_train_op_fn(loss, params))
+
+
+def get_precision(params):
+    """Returns the type to compute in: bfloat16 only if the processor has instructions for it."""
+    if params.precision == "bfloat16" and not has_bfloat16():
+        message = "this processor has no bfloat16 instructions: computing in float32 instead"
+        logging.log_first_n(logging.WARNING, message, 1)
+        return "float32"
+    return params.precision
+
+
+def has_bfloat16(cpuinfo="/proc/cpuinfo"):
+    """Looks for flags such as avx512_bf16 and amx_bf16, or bf16 on Arm."""
+    try:
+        with open(cpuinfo) as file:
+            return any(flag.endswith("bf16") for flag in file.read().split())
+    except OSError:
+        return False
 
 
 def get_train_op_fn(loss, params):

@@ -20,6 +20,8 @@ def _import_tensorflow():
     Since 2.18 TensorFlow writes some of them while it is imported, whatever TF_CPP_MIN_LOG_LEVEL
     says, so file descriptor 2 looks away for that moment; what goes wrong is raised all the same.
     """
+    # A GPU's memory is taken as it is needed, not all at once.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return importlib.import_module("tensorflow")
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"

@@ -12,12 +12,12 @@ def test_output_of_a_run(finished_run):
     number = r"[\d.]+"
     expected = [
         r'hyperparameters: \{"learning_rate": 0.002, .*"train_steps": 200, .*\}',
-        rf"evaluation at step 50: accuracy {number}, loss {number}",
+        rf"evaluation at step 50: accuracy {number}, loss {number}, in {number} s",
         rf"step 100 of 200: loss {number}, batch accuracy {number}, {number} steps/s, \d+ s left",
-        rf"evaluation at step 100: accuracy {number}, loss {number}",
-        rf"evaluation at step 150: accuracy {number}, loss {number}",
+        rf"evaluation at step 100: accuracy {number}, loss {number}, in {number} s",
+        rf"evaluation at step 150: accuracy {number}, loss {number}, in {number} s",
         rf"step 200 of 200: loss {number}, batch accuracy {number}, {number} steps/s, 0 s left",
-        rf"evaluation at step 200: accuracy {number}, loss {number}",
+        rf"evaluation at step 200: accuracy {number}, loss {number}, in {number} s",
         rf"done in .*: final accuracy {number}, best {number} at step \d+",
         rf"  the model: +{model_dir}",
         rf"  watch it: +tensorboard --logdir {model_dir}",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import model
 from model import HParams, model_fn
 from tf_estimator import Estimator, EstimatorSpec, ModeKeys, RunConfig
 
@@ -105,6 +106,26 @@ def test_learning_rate_is_the_given_one_not_the_checkpoints(model_dir_2017):
         assert value_of(session, "OptimizeLoss/learning_rate") == np.float32(0.002)
         session.run(spec.train_op)
         assert value_of(session, "OptimizeLoss/learning_rate") == np.float32(0.5)
+
+
+def test_bfloat16_keeps_the_variables_of_float32():
+    graph, _ = spec_in(ModeKeys.TRAIN, HParams(precision="bfloat16"))
+    float32_graph, _ = spec_in(ModeKeys.TRAIN)
+    assert variable_shapes(graph) == variable_shapes(float32_graph)
+    variables = graph.get_collection(tf.compat.v1.GraphKeys.TRAINABLE_VARIABLES)
+    assert {variable.dtype.base_dtype for variable in variables} == {tf.float32}
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"),
+    [("fpu avx512_bf16 avx2", "bfloat16"), ("fpu avx2", "float32"), (None, "float32")],
+)
+def test_bfloat16_needs_a_processor_that_has_it(tmp_path, monkeypatch, flags, precision):
+    if flags:
+        (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+    found = model.has_bfloat16(tmp_path / "cpuinfo")
+    monkeypatch.setattr(model, "has_bfloat16", lambda: found)
+    assert model.get_precision(HParams(precision="bfloat16")) == precision
 
 
 def test_hparams_defaults_are_the_originals():
