@@ -256,8 +256,8 @@ def get_train_op_fn(loss, params):
 def add_image_summaries(images):
     """Shows the first images of a batch, uint8 [B, 28, 28], and the filters that look at them."""
     (weights,) = tf.compat.v1.trainable_variables("MnistConvNet/conv1/weights")  # [5, 5, 1, 20]
-    filters = tf.transpose(weights[:, :, 0], [2, 0, 1])  # [20, 5, 5]
     with tf.name_scope("pictures"):
+        filters = tf.transpose(weights[:, :, 0], [2, 0, 1])  # [20, 5, 5]
         tf.compat.v1.summary.image("batch", tile(images), max_outputs=1)
         tf.compat.v1.summary.image("conv1", tile(filters), max_outputs=1)
 

@@ -34,13 +34,13 @@ def draw_confusion_matrix(matrix):
         draw.text(position, str(text), color, anchor="mm")
 
     for name in range(len(matrix)):
-        write(-0.7, name, name)
-        write(name, -0.7, name)
+        write(-0.75, name, name)
+        write(name, -0.75, name)
     for row, column in zip(*np.nonzero(matrix)):
         write(row, column, matrix[row, column], WHITE if shade[row, column] > 0.5 else BLACK)
     middle = (len(matrix) - 1) / 2
-    write(middle, -1.3, "true")
-    write(-1.3, middle, "predicted")
+    write(middle, -1.4, "true")
+    write(-1.4, middle, "predicted")
     return picture
 
 

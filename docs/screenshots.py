@@ -16,9 +16,9 @@ from selenium import webdriver
 
 # Name of the file: what follows the # of TensorBoard's address, width, height.
 PAGES = {
-    "scalars": ("scalars&_smoothingWeight=0&tagFilter=^(Accuracy|loss|OptimizeLoss)", 1100, 760),
-    "images": ("images", 1100, 1240),
-    "graph": ("graphs", 1500, 700),
+    "scalars": ("scalars&_smoothingWeight=0&tagFilter=^(Accuracy|loss|OptimizeLoss)", 1280, 780),
+    "images": ("images", 1280, 1240),
+    "graph": ("graphs", 1500, 760),
 }
 OPTIONS = (
     "headless=new",
