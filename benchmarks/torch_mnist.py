@@ -1,0 +1,112 @@
+"""The same job with PyTorch: the training loop of its tutorials, in channels_last."""
+
+import argparse
+import json
+import os
+import time
+
+import torch
+from idx import read_mnist
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
+from torch.utils.tensorboard import SummaryWriter
+
+EVAL_FREQUENCY = 100  # steps between two checkpoints and between two evaluations
+BATCH_SIZE, EVAL_BATCH_SIZE = 128, 250
+
+
+def build_model():
+    return nn.Sequential(
+        nn.Conv2d(1, 20, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(20, 40, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(640, 256),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(256, 256),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(256, 10),
+    ).to(memory_format=torch.channels_last)
+
+
+def batches(images, labels):
+    """Endless shuffled batches of indices: a TensorDataset gathers a whole batch at once."""
+    dataset = TensorDataset(images, labels)
+    sampler = BatchSampler(RandomSampler(dataset), BATCH_SIZE, drop_last=True)
+    loader = DataLoader(dataset, sampler=sampler, batch_size=None)
+    while True:
+        yield from loader
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data_dir", required=True)
+    parser.add_argument("--output_dir", required=True)
+    parser.add_argument("--train_steps", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--bfloat16", action="store_true")
+    args = parser.parse_args()
+
+    torch.manual_seed(args.seed)
+    train, test = (
+        (torch.tensor(images)[:, None], torch.tensor(labels, dtype=torch.long))
+        for images, labels in read_mnist(args.data_dir)
+    )
+    model = build_model()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.002, fused=True)
+
+    def forward(images):
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.bfloat16):
+            inputs = (images / 255).contiguous(memory_format=torch.channels_last)
+            return model(inputs).float()
+
+    @torch.inference_mode()
+    def evaluate():
+        model.eval()
+        loss, correct = 0.0, 0
+        for images, labels in zip(*(tensor.split(EVAL_BATCH_SIZE) for tensor in test)):
+            logits = forward(images)
+            loss += functional.cross_entropy(logits, labels, reduction="sum").item()
+            correct += (logits.argmax(1) == labels).sum().item()
+        model.train()
+        return loss / len(test[1]), correct / len(test[1])
+
+    evaluation_seconds, evaluations = 0.0, 0
+    start_time = time.perf_counter()
+    with SummaryWriter(args.output_dir) as writer:
+        for step, (images, labels) in zip(range(1, args.train_steps + 1), batches(*train)):
+            loss = functional.cross_entropy(forward(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if step % EVAL_FREQUENCY == 0:
+                state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+                torch.save(state, os.path.join(args.output_dir, f"step-{step}.pt"))
+                evaluation_start_time = time.perf_counter()
+                test_loss, accuracy = evaluate()
+                evaluation_seconds += time.perf_counter() - evaluation_start_time
+                evaluations += 1
+                writer.add_scalar("train/loss", loss.item(), step)
+                writer.add_scalar("eval/loss", test_loss, step)
+                writer.add_scalar("eval/accuracy", accuracy, step)
+                print(f"step {step}: loss {loss.item():.4f}, test accuracy {accuracy:.4f}")
+    seconds = time.perf_counter() - start_time
+    print(
+        json.dumps(
+            {
+                "steps_per_second": args.train_steps / (seconds - evaluation_seconds),
+                "seconds_per_evaluation": evaluation_seconds / evaluations,
+                "accuracy": accuracy,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
