@@ -67,16 +67,29 @@ def small_data_dir(tmp_path_factory):
     return data_dir
 
 
-def start_script(name, *arguments):
-    """Starts an entry script as a user does; its output, both streams, is in `stdout`."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / name), *map(str, arguments)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+@pytest.fixture
+def start_script():
+    """A function that starts an entry script as a user does, with both streams in `stdout`.
+
+    The processes do not outlive the test.
+    """
+    processes = []
+
+    def start(name, *arguments):
+        environment = {key: os.environ[key] for key in os.environ if not key.startswith("TF_")}
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / name), *map(str, arguments)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
 
 
 def read_until(process, text):

@@ -152,10 +152,10 @@ def test_cluster_trains_evaluates_and_ends_by_itself(run_cluster, tmp_path):
 
 def test_killed_worker_and_killed_chief_join_again(run_cluster, tmp_path, small_data_dir):
     arguments = ["--model_dir", tmp_path / "model", "--data_dir", small_data_dir]
-    arguments += ["--hparams", "train_steps=1000"]
+    arguments += ["--hparams", "train_steps=700"]
     cluster, processes = run_cluster(1, arguments)
     for task in [("worker", 0), ("chief", 0)]:
-        read_until(processes[task], "of 1,000: loss")
+        read_until(processes[task], "of 700: loss")
         processes[task].kill()
         processes[task].wait()
         processes[task] = start_task(cluster, *task, arguments)

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 import inputs
 import model_dir as model_dir_module
-from conftest import ROOT, read_scalars, read_until, start_script
+from conftest import ROOT, read_scalars, read_until
 from experiment import Experiment
 from hooks import EvaluationListener, StopHook
 from mnist_estimator import experiment_fn, run_schedule
@@ -75,24 +75,24 @@ def get_files(directory):
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_saves_a_checkpoint_and_says_how_to_go_on(
-    number, exit_code, tmp_path, small_data_dir
+    number, exit_code, tmp_path, small_data_dir, start_script
 ):
     flags = ["--model_dir", tmp_path / "model", "--data_dir", small_data_dir, "--hparams"]
     process = start_script("mnist_estimator.py", *flags, "train_steps=100000,min_eval_frequency=15")
     read_until(process, "evaluation at step 15:")
     process.send_signal(number)
-    output = process.communicate()[0]
+    output = process.communicate(timeout=60)[0]
     assert process.returncode == exit_code
     step = model_dir_module.get_step(tf.train.latest_checkpoint(str(tmp_path / "model")))
     assert f"stopped at step {step:,} of 100,000; to go on, run the same command" in output
 
 
-def test_signal_before_the_first_step_stops_after_it(tmp_path, small_data_dir):
+def test_signal_before_the_first_step_stops_after_it(tmp_path, small_data_dir, start_script):
     flags = ["--model_dir", tmp_path / "model", "--data_dir", small_data_dir]
     process = start_script("mnist_estimator.py", *flags)
     read_until(process, "hyperparameters")
     process.send_signal(signal.SIGINT)
-    assert "stopped at step 1 of" in process.communicate()[0]
+    assert "stopped at step 1 of" in process.communicate(timeout=60)[0]
     assert process.returncode == 130
 
 
@@ -146,18 +146,22 @@ def test_no_evaluation_begins_once_asked_to_stop():
 
 
 @pytest.mark.parametrize(
-    ("n_kills", "train_steps"), [(3, 200), pytest.param(20, 1500, marks=pytest.mark.slow)]
+    ("n_kills", "seconds", "train_steps"),
+    [(3, 6, 200), pytest.param(20, 20, 1500, marks=pytest.mark.slow)],
 )
-def test_killed_at_random_moments(n_kills, train_steps, tmp_path, small_data_dir):
+def test_killed_at_random_moments(
+    n_kills, seconds, train_steps, tmp_path, small_data_dir, start_script
+):
     is_long = train_steps == 1500
     data_dir = inputs.BUNDLED_DATA_DIR if is_long else small_data_dir
     flags = ["--model_dir", tmp_path / "model", "--data_dir", data_dir]
-    flags += ["--hparams", f"train_steps={train_steps},min_eval_frequency=20"]
+    frequency = 100 if is_long else 20
+    flags += ["--hparams", f"train_steps={train_steps},min_eval_frequency={frequency}"]
     for kill in range(n_kills):
         process = start_script("mnist_estimator.py", *flags)
         output = read_until(process, "hyperparameters")
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(random.uniform(0, 6))
+            process.wait(random.uniform(0, seconds))
         process.kill()
         output += process.communicate()[0]
         print(f"kill {kill}: exit code {process.returncode}\n{output}")
@@ -167,7 +171,7 @@ def test_killed_at_random_moments(n_kills, train_steps, tmp_path, small_data_dir
     print(process.communicate()[0])
     assert process.returncode == 0
     accuracies = read_scalars(tmp_path / "model" / "eval", "Accuracy")
-    assert sorted(accuracies) == list(range(20, train_steps + 1, 20))
+    assert sorted(accuracies) == list(range(frequency, train_steps + 1, frequency))
     assert accuracies[train_steps] >= (0.985 if is_long else 0.85)
     losses = read_scalars(tmp_path / "model", "OptimizeLoss/loss")
     assert {step // 100 for step in losses} >= set(range(train_steps // 100))
@@ -256,14 +260,30 @@ def test_full_disk(mount_tmpfs, trained, small_data_dir):
     assert not model_dir_module.find_damage(tf.train.latest_checkpoint(str(model_dir)))
 
 
-def test_disk_too_full_for_events(mount_tmpfs, trained, small_data_dir):
+class FillDiskHook(tf.compat.v1.train.SessionRunHook):
+    def __init__(self, directory):
+        self.path = directory / "filler"
+
+    def end(self, session):
+        with contextlib.suppress(OSError), open(self.path, "wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
+
+
+@pytest.mark.parametrize("when", ["before the evaluation", "before its result is written"])
+def test_disk_too_full_for_events(when, mount_tmpfs, trained, small_data_dir):
     model_dir = mount_tmpfs("30m") / "model"
     shutil.copytree(trained, model_dir)
-    with contextlib.suppress(OSError), open(model_dir / "filler", "wb", buffering=0) as filler:
-        while True:
-            filler.write(bytes(4096))
-    with pytest.raises(SystemExit, match="No space left on device"):
-        train(model_dir, small_data_dir, schedule="evaluate")
+    params = HParams()
+    experiment = experiment_fn(RunConfig(model_dir=str(model_dir)), params, small_data_dir)
+    fill_disk_hook = FillDiskHook(model_dir)
+    if when == "before the evaluation":
+        fill_disk_hook.end(None)
+    else:
+        experiment.eval_hooks.append(fill_disk_hook)
+    refused = pytest.raises(SystemExit, match="No space left on device")
+    with refused, errors_for_people(str(model_dir)):
+        run_schedule(experiment, params, "evaluate")
 
 
 def test_file_size_limit(model_dir, small_data_dir):
@@ -289,7 +309,7 @@ def test_model_dir_is_a_file(tmp_path, small_data_dir):
 
 def test_checkpoint_of_another_model(model_dir, small_data_dir):
     words = "model.ckpt-40", "another model", "[256, 10]", "[256, 47]"
-    assert_refused(model_dir, small_data_dir, *words, hparams="n_classes=47")
+    assert_refused(model_dir, small_data_dir, *words, hparams="n_classes=47,train_steps=80")
     assert json.loads((model_dir / HPARAMS_FILE).read_text())["n_classes"] == 10
 
 
