@@ -79,7 +79,7 @@ class HParams(typing.NamedTuple):
 
 # The smallest and largest value of each hyperparameter; of strings, all of them.
 _ALLOWED = {
-    "learning_rate": (1e-12, 1e12),
+    "learning_rate": (1e-38, 1e38),
     "n_classes": (2, 256),  # a label is one byte
     "train_steps": (1, 2**31),
     "min_eval_frequency": (1, 2**31),

@@ -59,7 +59,7 @@ def lines_of_progress(caplog, first_step, train_steps):
             init_fn=lambda scaffold, session: session.run(set_step)
         )
         stop_hook = tf.compat.v1.train.StopAtStepHook(last_step=train_steps)
-        progress_hook = hooks.ProgressHook(train_steps, "loss", "accuracy")
+        progress_hook = hooks.ProgressHook(train_steps, "loss", "accuracy", 128, None)
         with tf.compat.v1.train.MonitoredSession(
             tf.compat.v1.train.ChiefSessionCreator(scaffold), hooks=[stop_hook, progress_hook]
         ) as session:
@@ -88,7 +88,7 @@ def test_progress_line_has_loss_accuracy_speed_and_time_left(caplog):
 
 def test_every_checkpoint_but_the_untrained_one_is_evaluated():
     evaluated = []
-    listener = hooks.EvaluationListener(lambda: evaluated.append(True))
+    listener = hooks.EvaluationListener(lambda: evaluated.append(True), hooks.StopHook())
     for step in (0, 100, 200):
         listener.after_save(session=None, global_step_value=step)
     assert len(evaluated) == 2
