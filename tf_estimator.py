@@ -10,6 +10,7 @@ import importlib.util
 import os
 import sys
 import types
+import warnings
 
 from absl import logging
 
@@ -17,8 +18,9 @@ from absl import logging
 def _import_tensorflow():
     """Imports TensorFlow without its C++ and CUDA notices, unless the user asked for them.
 
-    Since 2.18 TensorFlow writes some of them while it is imported, whatever TF_CPP_MIN_LOG_LEVEL
-    says, so file descriptor 2 looks away for that moment; what goes wrong is raised all the same.
+    Since 2.18 TensorFlow writes some of them, when it is imported and when it runs its first
+    session, whatever TF_CPP_MIN_LOG_LEVEL says. So file descriptor 2 looks away for both; what goes
+    wrong is raised all the same.
     """
     # A GPU's memory is taken as it is needed, not all at once.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
@@ -29,7 +31,10 @@ def _import_tensorflow():
     with open(os.devnull, "w") as devnull:
         os.dup2(devnull.fileno(), 2)
     try:
-        return importlib.import_module("tensorflow")
+        tensorflow = importlib.import_module("tensorflow")
+        with tensorflow.Graph().as_default(), tensorflow.compat.v1.Session() as session:
+            session.run(tensorflow.constant(0))
+        return tensorflow
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
@@ -141,6 +146,8 @@ def set_up_logging():
 
     TensorFlow's own messages are for --verbosity=1 (debug); its errors are raised as well.
     """
+    # TensorFlow 2.20 writes text in a way that its protobuf warns of.
+    warnings.filterwarnings("ignore", module="google.protobuf")
     logging.get_absl_handler().setFormatter(None)
     logger = tf.get_logger()
     logger.handlers.clear()
