@@ -88,7 +88,8 @@ def ink(pixels):
     if not strong.size:
         raise ValueError("no ink found, the page is blank")
     full = (strong**2).sum() / strong.sum()
-    return np.clip((ink / full - 0.2) / 0.6, 0, 1)
+    none = max(0.2, 4 * noise / full)
+    return np.clip((ink / full - none) / 0.6, 0, 1)
 
 
 def dark_on_light(pixels):
@@ -142,17 +143,22 @@ def digit_of(ink):
 
     Takes and returns float32 [H, W], 0 to 1.
     """
-    mask = ink > 0.4
+    mask = ink > 0.25
     lines = ruled_lines(mask)
     if lines.sum() < mask.sum():  # a bare stroke is a digit, not a line
         mask &= ~lines
     parts = label(mask)
     mass = np.bincount(parts.ravel(), ink.ravel())
     mass[0] = 0
-    edge = np.zeros(len(mass), bool)
-    edge[np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])] = True
-    inner = np.where(edge, 0, mass)
-    if inner.max() >= 20:  # a border or the end of a shadow, not the digit, runs off the page
+    # What covers a corner is a border or a shadow, if there is anything else.
+    others = mass.copy()
+    others[parts[[0, 0, -1, -1], [0, -1, 0, -1]]] = 0
+    if others.max() >= 20:
+        mass = others
+    # So is what runs off the page, unless all else is but a speck beside it.
+    inner = mass.copy()
+    inner[np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])] = 0
+    if inner.max() >= 0.2 * mass.max():
         mass = inner
     wanted = mass >= 0.1 * mass.max()
     wanted[0] = False
@@ -199,8 +205,8 @@ def thicken(digit):
     # A stroke of width w has w of area and 2 of edge for each 1 of length.
     across, along = np.diff(digit, axis=1)[1:], np.diff(digit, axis=0)[:, 1:]
     width = 2 * digit.sum() / np.hypot(across, along).sum()
-    if width < 6:
-        size = 1 + 2 * round((9 - width) / 2)
+    if width < 6:  # to where as much is ink as in MNIST on average
+        size = 1 + 2 * round((11 - width) / 2)
         digit = np.asarray(Image.fromarray(digit).filter(ImageFilter.MaxFilter(size)))
     return digit
 

@@ -162,7 +162,7 @@ def check_checkpoint(estimator, input_fn, mode):
 
 
 def check_free_space(path):
-    """Raises the OSError that TensorFlow keeps to itself when events don't fit on the disk."""
+    """Raises an OSError if the disk is full: TensorFlow can lose events then without a word."""
     if not shutil.disk_usage(path).free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 

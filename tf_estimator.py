@@ -131,7 +131,10 @@ class CheckpointSaverHook(tf.compat.v1.train.CheckpointSaverHook):
     """Saves at multiples of `save_steps`, also when the run before stopped between two of them."""
 
     def __init__(self, checkpoint_dir, save_steps, listeners=None):
-        super().__init__(checkpoint_dir, save_steps=save_steps, listeners=listeners)
+        # The graph goes to the events; a copy of it beside each checkpoint would only cost time.
+        super().__init__(
+            checkpoint_dir, save_steps=save_steps, listeners=listeners, save_graph_def=False
+        )
         self._save_steps = save_steps
 
     def after_create_session(self, session, coord):

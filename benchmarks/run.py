@@ -28,10 +28,13 @@ TORCH_PYTHON = BENCHMARKS / ".venv-torch" / "bin" / "python"
 
 COMMANDS = {
     "this project": [TENSORFLOW_PYTHON, PROJECT / "mnist_estimator.py"],
-    "this project bfloat16": [TENSORFLOW_PYTHON, PROJECT / "mnist_estimator.py"],
     "Keras": [TENSORFLOW_PYTHON, BENCHMARKS / "keras_mnist.py"],
     "PyTorch": [TORCH_PYTHON, BENCHMARKS / "torch_mnist.py"],
-    "PyTorch bfloat16": [TORCH_PYTHON, BENCHMARKS / "torch_mnist.py", "--bfloat16"],
+}
+BFLOAT16_COMMANDS = {
+    "this project": COMMANDS["this project"],
+    "this project, bfloat16": COMMANDS["this project"],
+    "PyTorch, bfloat16": [*COMMANDS["PyTorch"], "--bfloat16"],
 }
 COLUMNS = {
     "wall time": "{:.1f} s",
@@ -47,14 +50,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=2, help="rounds; 5 for numbers to quote")
     parser.add_argument("--train_steps", type=int, default=5000)
+    parser.add_argument("--bfloat16", action="store_true", help="compare runs in bfloat16")
     parser.add_argument("--data_dir", default=PROJECT / "mnist_data", type=pathlib.Path)
     args = parser.parse_args()
 
     make_virtual_environment(TENSORFLOW_PYTHON, PROJECT / "requirements.txt")
     make_virtual_environment(TORCH_PYTHON, BENCHMARKS / "requirements.txt")
-    results = {name: [] for name in COMMANDS}
+    commands = BFLOAT16_COMMANDS if args.bfloat16 else COMMANDS
+    results = {name: [] for name in commands}
     for seed in range(1, args.runs + 1):
-        for name, command in COMMANDS.items():
+        for name, command in commands.items():
             results[name].append(measure(name, command, seed, args))
             print(f"round {seed} of {args.runs}, {name}: {results[name][-1]}", file=sys.stderr)
     print_table(results, args)
@@ -123,15 +128,15 @@ def parse_project_output(lines):
 def print_table(results, args):
     """Medians, and of the wall time the median and range of the ratios within a round."""
     print(f"{args.runs} interleaved runs of {args.train_steps:,} steps, {environment()}\n")
-    print("|", " | ".join(["", *COLUMNS, "wall time / this project's"]), "|")
+    print("|", " | ".join(["", *COLUMNS, "this project's wall time / its"]), "|")
     print("| --- " * (len(COLUMNS) + 2) + "|")
     for name, runs in results.items():
         cells = [
             cell.format(statistics.median(run[column] for run in runs))
             for column, cell in COLUMNS.items()
         ]
-        own = results["this project bfloat16" if "bfloat16" in name else "this project"]
-        ratios = [run["wall time"] / reference["wall time"] for run, reference in zip(runs, own)]
+        own = results["this project"]
+        ratios = [reference["wall time"] / run["wall time"] for run, reference in zip(runs, own)]
         cells.append(f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
         print("|", " | ".join([name, *cells]), "|")
 

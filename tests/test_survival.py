@@ -147,7 +147,7 @@ def test_no_evaluation_begins_once_asked_to_stop():
 
 @pytest.mark.parametrize(
     ("n_kills", "seconds", "train_steps"),
-    [(3, 6, 200), pytest.param(20, 20, 1500, marks=pytest.mark.slow)],
+    [(3, 6, 200), pytest.param(20, 9, 1500, marks=pytest.mark.slow)],
 )
 def test_killed_at_random_moments(
     n_kills, seconds, train_steps, tmp_path, small_data_dir, start_script
@@ -165,8 +165,10 @@ def test_killed_at_random_moments(
         process.kill()
         output += process.communicate()[0]
         print(f"kill {kill}: exit code {process.returncode}\n{output}")
-        assert process.returncode in (0, -signal.SIGKILL)
         assert "rror" not in output and "damaged" not in output
+        if process.returncode == 0:  # done, before it could be killed
+            break
+        assert process.returncode == -signal.SIGKILL
     process = start_script("mnist_estimator.py", *flags)
     print(process.communicate()[0])
     assert process.returncode == 0

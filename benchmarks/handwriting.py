@@ -1,0 +1,66 @@
+"""How well predict.py reads digits as people show them: prints two Markdown tables.
+
+    pip install -r requirements-dev.txt
+    python benchmarks/handwriting.py
+
+The first is of MNIST test images put on paper in eight ways, beside the same images as they are;
+the second of the real handwriting that comes with scikit-learn, digits of 8x8 pixels.
+"""
+
+import argparse
+import pathlib
+import sys
+
+PROJECT = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
+
+import tf_estimator  # noqa: E402, F401  before TensorFlow, to keep its import quiet
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from PIL import Image  # noqa: E402
+from sklearn.datasets import load_digits  # noqa: E402
+from variants import VARIANTS, saved  # noqa: E402
+
+from images import prepare_image, read_image  # noqa: E402
+from inputs import BUNDLED_DATA_DIR, read_data_sets  # noqa: E402
+from predict import load_estimator  # noqa: E402
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model_dir", default=PROJECT / "tests" / "model_dir_2017")
+    parser.add_argument("--images", type=int, default=500)
+    arguments = parser.parse_args()
+    estimator = load_estimator(arguments.model_dir)
+    test = read_data_sets(BUNDLED_DATA_DIR).test
+    images, labels = test.images[: arguments.images], test.labels[: arguments.images]
+
+    def accuracy(files, labels):
+        read = np.stack([prepare_image(read_image(file)) for file in files])
+        input_fn = lambda: tf.data.Dataset.from_tensor_slices(read).batch(500)  # noqa: E731
+        classes = [prediction["class"] for prediction in estimator.predict(input_fn)]
+        return 100 * np.mean(classes == labels)
+
+    native = accuracy([saved(Image.fromarray(image), format="PNG") for image in images], labels)
+    print(f"| {len(images)} MNIST test images | accuracy | points |\n| --- | --- | --- |")
+    print(f"| as they are | {native:.1f} % | |")
+    for variant in VARIANTS:
+        rng = np.random.default_rng(0)
+        found = accuracy((variant(image, rng) for image in images), labels)
+        print(f"| {variant.__name__.replace('_', ' ')} | {found:.1f} % | {found - native:+.1f} |")
+
+    digits = load_digits()
+    print(f"\n| {len(digits.target)} digits of 8x8 pixels | accuracy |\n| --- | --- |")
+    for name, resampling in (("blocks", "NEAREST"), ("smooth", "BICUBIC")):
+        enlarged = (
+            Image.fromarray(np.uint8(255 - 255 * digit / 16)).resize(
+                (200, 200), Image.Resampling[resampling]
+            )
+            for digit in digits.images
+        )
+        found = accuracy((saved(image, format="PNG") for image in enlarged), digits.target)
+        print(f"| dark on light, enlarged to 200x200, {name} | {found:.1f} % |")
+
+
+if __name__ == "__main__":
+    main()
