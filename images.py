@@ -72,6 +72,9 @@ def prepare_image(pixels):
         edge = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
         if np.mean(edge) < 32:
             return pixels
+    if max(pixels.shape) < 64:  # as good as all edges, which ink() would take for noise
+        size = [n * 128 // max(pixels.shape) for n in pixels.shape[1::-1]]
+        pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
     return centre(resize(thicken(digit_of(ink(pixels))), 20))
 
 

@@ -90,6 +90,12 @@ def test_modes_and_formats(digits, mode, format):
     assert_alike(prepared(saved(page, format)), digits[1])
 
 
+def test_small_image_of_a_digit_is_not_blank(digits):
+    for digit in digits:
+        small = Image.fromarray(255 - digit[4:24, 4:24]).resize((8, 8), Image.Resampling.BOX)
+        assert prepared(saved(small)).max() > 128
+
+
 def test_first_frame_is_read(digits):
     file = saved(on_paper(digits[0]), "GIF", save_all=True, append_images=[on_paper(digits[1])])
     assert_alike(prepared(file), digits[0])
