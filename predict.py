@@ -75,7 +75,11 @@ def find_images(arguments, report):
         if not path.is_dir():
             yield argument
             continue
-        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in extensions)
+        try:
+            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in extensions)
+        except OSError as error:
+            report(argument, error.strerror)
+            continue
         if not inside:
             report(argument, "a directory without image files")
         yield from map(str, inside)

@@ -47,6 +47,12 @@ def test_a_directory_stands_for_its_images_in_the_order_of_names(digits):
     assert paths == [str(digits / f"{i:02}.png") for i in range(20)]
 
 
+def test_a_directory_without_images_is_an_error(tmp_path):
+    process = run_predict(tmp_path)
+    assert process.returncode == 1
+    assert process.stderr == f"{tmp_path}: a directory without image files\n"
+
+
 def test_an_image_from_standard_input(digits):
     with open(digits / "01.png", "rb") as file:
         process = run_predict("-", stdin=file)
