@@ -112,7 +112,7 @@ def predict_images(estimator, paths, report):
 
 
 def to_text(path, prediction, top_k):
-    """For example "seven.png: 7 (99.8 %), 1 (0.1 %)" with a `top_k` of 2."""
+    """For example "seven.png: 7 (99.8%), 1 (0.1%)" with a `top_k` of 2."""
     probabilities = prediction["probabilities"]
     likely = probabilities.argsort()[::-1][:top_k]
     return f"{path}: " + ", ".join(f"{label} ({probabilities[label]:.1%})" for label in likely)
