@@ -1,12 +1,13 @@
 """The Experiment of the blog, which TensorFlow no longer has."""
 
-import gc
+import functools
 import time
 
 import tensorflow as tf
 from absl import logging
 
 from cluster import run_task
+from evaluation import Evaluation
 from hooks import CheckpointGuard, EvaluationListener, StopHook
 from model_dir import SetupError, check_free_space
 from tf_estimator import CheckpointSaverHook
@@ -94,13 +95,7 @@ class Experiment:
         """Evaluates a checkpoint, or the last; returns {"Accuracy", "loss", "global_step"}."""
         self._check_is_trained()
         start_time = time.time()
-        result = self.estimator.evaluate(
-            self.eval_input_fn,
-            steps=self.eval_steps,
-            hooks=self.eval_hooks,
-            checkpoint_path=checkpoint_path,
-        )
-        gc.collect()  # graphs refer to themselves: memory would grow with every evaluation
+        result = self.evaluation.evaluate(checkpoint_path or self.estimator.latest_checkpoint())
         check_free_space(self.estimator.eval_dir())
         self.results[int(result["global_step"])] = result
         logging.info(
@@ -111,6 +106,10 @@ class Experiment:
             time.time() - start_time,
         )
         return result
+
+    @functools.cached_property
+    def evaluation(self):
+        return Evaluation(self.estimator, self.eval_input_fn, self.eval_hooks, self.eval_steps)
 
     def train_and_evaluate(self):
         """Trains and evaluates in turn, evaluates at the end, and returns its result.

@@ -109,19 +109,6 @@ class ProgressHook(tf.compat.v1.train.SessionRunHook):
         self._step_time = 0
 
 
-class GraphHook(tf.compat.v1.train.SessionRunHook):
-    """Writes the graph for TensorBoard, once, as the evaluations of tf.estimator no longer do."""
-
-    def __init__(self, output_dir):
-        self._output_dir = output_dir
-        self._written = False
-
-    def after_create_session(self, session, coord):
-        if not self._written:
-            tf.compat.v1.summary.FileWriterCache.get(self._output_dir).add_graph(session.graph)
-            self._written = True
-
-
 class RunSummaryHook(tf.compat.v1.train.SessionRunHook):
     """Writes for TensorBoard's tabs TEXT and HPARAMS how a training run was started and ended."""
 

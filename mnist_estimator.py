@@ -17,7 +17,7 @@ from absl import app, flags, logging
 import tf_estimator  # before TensorFlow, to keep its import quiet
 from cluster import adapt_run_config, check_tf_config
 from experiment import SCHEDULES, Experiment
-from hooks import EvaluationSummaryHook, GraphHook, ProgressHook, RunSummaryHook, format_time
+from hooks import EvaluationSummaryHook, ProgressHook, RunSummaryHook, format_time
 from inputs import (
     EVAL_BATCH_SIZE,
     get_test_inputs,
@@ -169,7 +169,6 @@ def experiment_fn(
         train_hooks=train_hooks,
         eval_hooks=[
             eval_input_hook,
-            GraphHook(estimator.eval_dir()),
             EvaluationSummaryHook(
                 estimator.eval_dir(),
                 EVAL_IMAGES,

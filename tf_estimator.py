@@ -136,6 +136,8 @@ class CheckpointSaverHook(tf.compat.v1.train.CheckpointSaverHook):
             checkpoint_dir, save_steps=save_steps, listeners=listeners, save_graph_def=False
         )
         self._save_steps = save_steps
+        # The default would fetch the global step in a run of its own after each training step.
+        self._set_steps_per_run(1)
 
     def after_create_session(self, session, coord):
         super().after_create_session(session, coord)

@@ -44,7 +44,7 @@ def test_debug_verbosity_shows_tensorflows_messages_once(tmp_path):
         "--verbosity=1",
     )
     lines = collections.Counter(process.stderr.splitlines())
-    assert lines["Graph was finalized."] == 2  # of the training and of the evaluation
+    assert lines["Graph was finalized."] == 1
     assert lines[f"Saving checkpoints for 1 into {tmp_path}/model.ckpt."] == 1
 
 
