@@ -28,7 +28,7 @@ class IteratorInitializerHook(tf.compat.v1.train.SessionRunHook):
     """Initializes a dataset's iterator as soon as the session is created (blog: "Dataset").
 
     The input function sets `iterator_initializer_func`, a function of the session. It is looked up
-    when the session is there, as each evaluation builds a new graph with a new iterator.
+    when the session is there, as each graph that has the input function has an iterator of its own.
     """
 
     def __init__(self):

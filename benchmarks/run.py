@@ -128,15 +128,16 @@ def parse_project_output(lines):
 def print_table(results, args):
     """Medians, and of the wall time the median and range of the ratios within a round."""
     print(f"{args.runs} interleaved runs of {args.train_steps:,} steps, {environment()}\n")
-    print("|", " | ".join(["", *COLUMNS, "this project's wall time / its"]), "|")
+    reference = "this project, bfloat16" if args.bfloat16 else "this project"
+    print("|", " | ".join(["", *COLUMNS, f"wall time of {reference} / its"]), "|")
     print("| --- " * (len(COLUMNS) + 2) + "|")
     for name, runs in results.items():
         cells = [
             cell.format(statistics.median(run[column] for run in runs))
             for column, cell in COLUMNS.items()
         ]
-        own = results["this project"]
-        ratios = [reference["wall time"] / run["wall time"] for run, reference in zip(runs, own)]
+        pairs = zip(results[reference], runs)
+        ratios = [reference_run["wall time"] / run["wall time"] for reference_run, run in pairs]
         cells.append(f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
         print("|", " | ".join([name, *cells]), "|")
 
