@@ -64,6 +64,7 @@ def main():
     train = train.shuffle(len(train)).repeat().batch(BATCH_SIZE, drop_remainder=True)
 
     model = build_model()
+    # Keras' defaults. Here, jit_compile=False with steps_per_execution=10 was up to a tenth faster.
     model.compile(
         optimizer=keras.optimizers.Adam(0.002),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
