@@ -153,7 +153,7 @@ def read_idx(path, n_dimensions):
 
 
 def _align(array):
-    """Moves an array to where a session takes it as it is, instead of a copy to keep."""
+    """Copies to an address that is a multiple of 64: a session takes an array there as it is."""
     buffer = np.empty(array.nbytes + 64, np.uint8)
     start = -buffer.ctypes.data % 64
     aligned = buffer[start : start + array.nbytes].reshape(array.shape)

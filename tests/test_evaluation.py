@@ -4,7 +4,7 @@ import tensorflow as tf
 import inputs
 from evaluation import Evaluation
 from mnist_estimator import get_estimator
-from model import HParams
+from model import EVAL_LABELS, HParams
 from tf_estimator import RunConfig
 
 
@@ -20,7 +20,7 @@ class RecordingHook(tf.compat.v1.train.SessionRunHook):
         self.calls = []
 
     def begin(self):
-        labels = tf.compat.v1.get_default_graph().get_tensor_by_name("eval_labels:0")
+        labels = tf.compat.v1.get_default_graph().get_tensor_by_name(f"{EVAL_LABELS}:0")
         self._size = tf.size(labels)
         self.calls.append("begin")
 
