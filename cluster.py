@@ -17,8 +17,10 @@ import time
 import tensorflow as tf
 from absl import logging
 
-from model_dir import SetupError, find_damage, get_step, read_checkpoint_state
-from tf_estimator import EvalSpec, TrainSpec, train_and_evaluate
+from errors import UserError
+from evaluation import find_evaluated_steps
+from model_dir import find_damage, get_step, read_checkpoint_state
+from tf_estimator import train_and_evaluate
 
 JOBS = ("chief", "worker", "ps")
 POLL_SECONDS = 1
@@ -30,29 +32,29 @@ def check_tf_config(value):
     """Returns whether `TF_CONFIG` with this value is for a cluster; None and "" are not.
 
     Raises:
-      ValueError: one line that says what is wrong with it.
+      UserError: one line that says what is wrong with it.
     """
     try:
         config = json.loads(value or "{}")
     except json.JSONDecodeError as error:
-        raise ValueError(f"TF_CONFIG is not JSON: {error}") from None
+        raise UserError(f"TF_CONFIG is not JSON: {error}") from None
     if not isinstance(config, dict):
-        raise ValueError("TF_CONFIG has to be a JSON object")
+        raise UserError("TF_CONFIG has to be a JSON object")
     if "cluster" not in config and "task" not in config:
         return False
     cluster, task = config.get("cluster"), config.get("task")
     if not isinstance(cluster, dict) or not isinstance(task, dict):
-        raise ValueError('TF_CONFIG has to have "cluster" and "task", both JSON objects')
+        raise UserError('TF_CONFIG has to have "cluster" and "task", both JSON objects')
     _check_cluster(cluster)
     task_type, index = task.get("type"), task.get("index")
     if task_type not in (*cluster, "evaluator"):
-        raise ValueError(
+        raise UserError(
             f'TF_CONFIG: task type {json.dumps(task_type)} is not in "cluster", '
             f"which has {', '.join(cluster)}"
         )
     n_tasks = len(cluster.get(task_type, ["the one evaluator"]))
     if type(index) is not int or not 0 <= index < n_tasks:
-        raise ValueError(
+        raise UserError(
             f"TF_CONFIG: task index {json.dumps(index)} of {task_type} has to be "
             f"{'0' if n_tasks == 1 else f'in 0..{n_tasks - 1}'}"
         )
@@ -63,24 +65,22 @@ def _check_cluster(cluster):
     addresses = []
     for job, hosts in cluster.items():
         if job not in (*JOBS, "evaluator"):
-            raise ValueError(
+            raise UserError(
                 f'TF_CONFIG: unknown job {job} in "cluster"; it may have {", ".join(JOBS)}'
             )
         if not isinstance(hosts, list) or not hosts:
-            raise ValueError(f"TF_CONFIG: {job} has to be a list of addresses such as host:2222")
+            raise UserError(f"TF_CONFIG: {job} has to be a list of addresses such as host:2222")
         addresses += hosts
     for address in addresses:
         host, _, port = address.rpartition(":") if isinstance(address, str) else ("", "", "")
         if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-            raise ValueError(
-                f"TF_CONFIG: {json.dumps(address)} is not an address such as host:2222"
-            )
+            raise UserError(f"TF_CONFIG: {json.dumps(address)} is not an address such as host:2222")
         if addresses.count(address) > 1:
-            raise ValueError(f"TF_CONFIG: {address} is there twice")
+            raise UserError(f"TF_CONFIG: {address} is there twice")
     if len(cluster.get("chief", [])) != 1:
-        raise ValueError('TF_CONFIG: "cluster" has to have exactly one chief')
+        raise UserError('TF_CONFIG: "cluster" has to have exactly one chief')
     if "worker" in cluster and "ps" not in cluster:
-        raise ValueError('TF_CONFIG: workers need a ps in "cluster", which holds the parameters')
+        raise UserError('TF_CONFIG: workers need a ps in "cluster", which holds the parameters')
 
 
 def adapt_run_config(run_config):
@@ -95,61 +95,68 @@ def adapt_run_config(run_config):
     )
 
 
-def run_task(experiment):
-    """Does this process's part of the job, until `train_steps` of all workers together are done.
+def run_task(estimator, train_spec, eval_spec, evaluate, stop_hook):
+    """Does this process's part of the job, until all workers together have done the last step.
+
+    Args:
+      estimator: the Estimator, whose RunConfig says which task this is.
+      train_spec: `TrainSpec`.
+      eval_spec: `EvalSpec`; the evaluator takes its name.
+      evaluate: a function of a checkpoint's path that returns the result of its evaluation.
+      stop_hook: the `StopHook` whose signals are handled.
 
     Returns:
       The last evaluation's result in the evaluator, None in the other tasks.
 
     Raises:
-      SetupError: another process has this task's port.
+      UserError: another process has this task's port.
     """
-    config = experiment.estimator.config
+    config, train_steps = estimator.config, train_spec.max_steps
     if config.task_type == "evaluator":
-        return _evaluate(experiment)
-    _check_port(config.cluster_spec.task_address(config.task_type, config.task_id))
-    if config.task_type == "ps":
-        _serve(experiment)
+        evaluated = find_evaluated_steps(estimator.eval_dir(eval_spec.name))
+        return _evaluate(estimator.model_dir, train_steps, evaluate, evaluated, stop_hook)
+    if _is_done(estimator.model_dir, train_steps):
+        logging.info("%s is at step %s already", estimator.model_dir, f"{train_steps:,}")
     else:
-        _train(experiment)
+        _check_port(config.cluster_spec.task_address(config.task_type, config.task_id))
+        if config.task_type == "ps":
+            _serve(config, train_steps, stop_hook)
+        else:
+            _train(estimator, train_spec, eval_spec, stop_hook)
     logging.info("%s %d is done", config.task_type, config.task_id)
     return None
 
 
 def _check_port(address):
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # elsewhere it would share the port with who has it
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("", int(address.rpartition(":")[2])))
         except OSError as error:
-            raise SetupError(f"TF_CONFIG: this task's {address}: {error.strerror}") from None
+            raise UserError(f"TF_CONFIG: this task's {address}: {error.strerror}") from None
 
 
-def _is_done(experiment):
-    state = read_checkpoint_state(experiment.estimator.model_dir)
-    return bool(state) and get_step(state.model_checkpoint_path) >= experiment.train_steps
+def _is_done(model_dir, train_steps):
+    state = read_checkpoint_state(model_dir)
+    return bool(state) and get_step(state.model_checkpoint_path) >= train_steps
 
 
-def _train(experiment):
+def _train(estimator, train_spec, eval_spec, stop_hook):
     """The chief and the workers.
 
     TensorFlow waits without end, and deaf to signals, for a parameter server that is gone. So it
     runs in a thread of its own, while this one watches for the last checkpoint and for signals.
     """
-    config, stop_hook = experiment.estimator.config, experiment.stop_hook
-    train_spec = TrainSpec(
-        experiment.train_input_fn, experiment.train_steps, experiment.get_train_hooks()
-    )
-    eval_spec = EvalSpec(experiment.eval_input_fn)  # the evaluator's matter, but TensorFlow asks
 
     def train():
-        if config.task_type == "worker":
-            _wait_for_chief(config)
-        train_and_evaluate(experiment.estimator, train_spec, eval_spec)
+        if estimator.config.task_type == "worker":
+            _wait_for_chief(estimator.config)
+        train_and_evaluate(estimator, train_spec, eval_spec)
 
     training = concurrent.futures.ThreadPoolExecutor().submit(train)
     while not concurrent.futures.wait([training], POLL_SECONDS).done:
-        if stop_hook.signal_number or _is_done(experiment):
+        if stop_hook.signal_number or _is_done(estimator.model_dir, train_spec.max_steps):
             if concurrent.futures.wait([training], GRACE_SECONDS).done:
                 break
             logging.info("ends without the parameter server, which does not answer")
@@ -175,34 +182,35 @@ def _wait_for_chief(config):
                 time.sleep(POLL_SECONDS)
 
 
-def _serve(experiment):
+def _serve(config, train_steps, stop_hook):
     """The parameter server; TensorFlow's own never ends."""
-    config = experiment.estimator.config
     server = tf.distribute.Server(
         config.cluster_spec, job_name=config.task_type, task_index=config.task_id
     )
-    logging.info("%s serves parameters to step %s", server.target, f"{experiment.train_steps:,}")
-    while not experiment.stop_hook.signal_number:
-        if _is_done(experiment):
+    logging.info("%s serves parameters to step %s", server.target, f"{train_steps:,}")
+    while not stop_hook.signal_number:
+        if _is_done(config.model_dir, train_steps):
             time.sleep(GRACE_SECONDS)
             return
         time.sleep(POLL_SECONDS)
 
 
-def _evaluate(experiment):
+def _evaluate(model_dir, train_steps, evaluate, evaluated, stop_hook):
     """The evaluator: every checkpoint once, in order, until the one of `train_steps`."""
-    evaluated, result = set(), None
-    while not (result and result["global_step"] >= experiment.train_steps):
+    result = None
+    if max(evaluated, default=0) >= train_steps:
+        logging.info("%s is evaluated up to step %s already", model_dir, f"{train_steps:,}")
+    while max(evaluated, default=0) < train_steps:
         time.sleep(POLL_SECONDS)
-        state = read_checkpoint_state(experiment.estimator.model_dir)
+        state = read_checkpoint_state(model_dir)
         for checkpoint in state.all_model_checkpoint_paths if state else ():
-            if experiment.stop_hook.signal_number:
+            if stop_hook.signal_number:
                 return result
-            if checkpoint in evaluated or get_step(checkpoint) == 0:
+            if get_step(checkpoint) in {0, *evaluated}:
                 continue
             try:
-                result = experiment.evaluate(checkpoint)
-                evaluated.add(checkpoint)
+                result = evaluate(checkpoint)
+                evaluated.add(get_step(checkpoint))
             except (tf.errors.OpError, ValueError):
                 if not find_damage(checkpoint):  # or gone: then others have come
                     raise

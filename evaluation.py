@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import os
 
 import tensorflow as tf
 
@@ -14,14 +15,16 @@ class Evaluation:
     That one builds a graph and a session for each, which takes half as long as the images do. Here
     both are kept. So `begin` of a hook is called once; for each checkpoint, once its variables are
     restored, `after_create_session`, then `before_run` and `after_run` around each batch, and `end`
-    after the last, unless one raised.
+    after the last, unless one raised. What it leaves out of an `EstimatorSpec`: the scaffold.
     """
 
-    def __init__(self, estimator, input_fn, hooks, steps=None):
-        """`steps` is the number of batches of an evaluation; None takes all that `input_fn` has."""
-        self._hooks = hooks
+    def __init__(self, estimator, input_fn, hooks, steps=None, name=None):
+        """`steps` is the number of batches of an evaluation; None takes all that `input_fn` has.
+
+        `name` tells its directory of events from that of other evaluations.
+        """
         self._steps = steps
-        self._output_dir = estimator.eval_dir()
+        self._output_dir = estimator.eval_dir(name)
         with tf.Graph().as_default() as graph:
             global_step = tf.compat.v1.train.create_global_step()
             with tf.device("cpu:0"):  # as the Estimator does
@@ -31,7 +34,8 @@ class Evaluation:
             self._metrics = {name: value for name, (value, _) in metric_ops.items()}
             self._values = {**self._metrics, "global_step": global_step}
             self._update_op = tf.group([update_op for _, update_op in metric_ops.values()])
-            for hook in hooks:
+            self._hooks = [*hooks, *spec.evaluation_hooks]
+            for hook in self._hooks:
                 hook.begin()
             self._saver = tf.compat.v1.train.Saver()
             self._local_init_op = tf.compat.v1.local_variables_initializer()
@@ -75,3 +79,16 @@ class Evaluation:
         fetched, _ = self._session.run([fetches, self._update_op])
         for hook in self._hooks:
             hook.after_run(context, train.SessionRunValues(fetched.get(hook), None, None))
+
+
+def find_evaluated_steps(output_dir):
+    """Returns the global steps whose evaluations are in the events of `output_dir`, a set."""
+    steps = set()
+    names = tf.io.gfile.listdir(output_dir) if tf.io.gfile.isdir(output_dir) else []
+    for name in names:
+        # The file of an evaluation that was killed may end in the middle of an event.
+        with contextlib.suppress(tf.errors.DataLossError):
+            for event in tf.compat.v1.train.summary_iterator(os.path.join(output_dir, name)):
+                if any(value.tag == "loss" for value in event.summary.value):
+                    steps.add(event.step)
+    return steps

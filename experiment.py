@@ -1,5 +1,6 @@
 """The Experiment of the blog, which TensorFlow no longer has."""
 
+import contextlib
 import functools
 import time
 
@@ -7,29 +8,44 @@ import tensorflow as tf
 from absl import logging
 
 from cluster import run_task
+from errors import explained
 from evaluation import Evaluation
 from hooks import CheckpointGuard, EvaluationListener, StopHook
-from model_dir import SetupError, check_free_space
-from tf_estimator import CheckpointSaverHook
-
-SCHEDULES = ("train_and_evaluate", "train", "evaluate", "export")
+from model_dir import (
+    check_checkpoint,
+    check_export_dir,
+    check_free_space,
+    find_whole_checkpoint,
+    load_hparams,
+    lock,
+    save_hparams,
+    set_damaged_checkpoints_aside,
+    whole_export,
+)
+from tf_estimator import CheckpointSaverHook, EvalSpec, ModeKeys, TrainSpec
 
 
 class Experiment:
-    """Trains and evaluates an Estimator (blog: "Experiment"); its methods are the schedules.
+    """Trains and evaluates an Estimator (blog: "Experiment"); its public methods are the schedules.
 
     Like `tf.contrib.learn.Experiment` it evaluates every `min_eval_frequency` steps and once more
     at the end, where `tf.estimator.train_and_evaluate` skips evaluations by the clock.
 
+    Each schedule raises `UserError` for what the user has to see to, one line. One that trains has
+    the model directory to itself, sets damaged checkpoints aside, keeps the hyperparameters there,
+    and exports at the end if there is an `export_dir`. SIGINT (Ctrl-C) and SIGTERM stop it after
+    the current step; once that is saved, the signal is passed on.
+
     Args:
-      estimator: the Estimator.
+      estimator: the Estimator; its params are `HParams`.
       train_input_fn, eval_input_fn: make `(features, labels)`.
       train_hooks, eval_hooks: lists of `SessionRunHook`.
       train_steps: the global step at which training is done.
       eval_steps: batches of an evaluation; None for all.
       min_eval_frequency: steps from one checkpoint, and its evaluation, to the next.
+      eval_name: evaluations go to the directory `eval_<eval_name>`; None for `eval`.
       serving_input_receiver_fn: makes the inputs of an exported SavedModel.
-      export_dir: where training exports a SavedModel when it ends; None for none.
+      export_dir: where a SavedModel is exported to; None for none.
     """
 
     def __init__(
@@ -42,6 +58,7 @@ class Experiment:
         train_steps,
         eval_steps,
         min_eval_frequency,
+        eval_name=None,
         serving_input_receiver_fn=None,
         export_dir=None,
     ):
@@ -53,16 +70,94 @@ class Experiment:
         self.train_steps = train_steps
         self.eval_steps = eval_steps
         self.min_eval_frequency = min_eval_frequency
+        self.eval_name = eval_name
         self.serving_input_receiver_fn = serving_input_receiver_fn
         self.export_dir = export_dir
         self.stop_hook = StopHook()
         self.results = {}  # global step: result of its evaluation
 
-    def train(self, saving_listeners=()):
-        """Trains from the last checkpoint, if there is one, up to `train_steps`.
+    def train_and_evaluate(self):
+        """Trains and evaluates in turn, evaluates at the end, and returns its result.
 
-        It ends before that if the signals of `stop_hook` are handled and one comes.
+        In a cluster each process has its part of this; see `cluster.run_task`.
         """
+        config = self.estimator.config
+        with self._training():
+            if config.cluster_spec or config.task_type == "evaluator":
+                result = self._run_task()
+            else:
+                self._train([EvaluationListener(self._evaluate, self.stop_hook)])
+                result = self.results.get(self.latest_step())
+                if not result and not self.stop_hook.signal_number:
+                    result = self._evaluate()
+        self._export_at_the_end()
+        return result
+
+    def train(self):
+        """Trains from the last checkpoint, if there is one; returns {"global_step"}."""
+        with self._training():
+            self._train()
+        self._export_at_the_end()
+        return {"global_step": self.latest_step()}
+
+    def evaluate(self):
+        """Evaluates the last checkpoint; returns {"Accuracy", "loss", "global_step"}."""
+        with self._explained():
+            return self._evaluate(self._find_checkpoint())
+
+    def export(self):
+        """Writes the last checkpoint as a SavedModel below `export_dir`; returns its path."""
+        with self._explained():
+            check_export_dir(self.export_dir)
+            return self._export(self._find_checkpoint())
+
+    @contextlib.contextmanager
+    def _explained(self):
+        """What every schedule has."""
+        with explained(self.estimator.model_dir):
+            logging.info("hyperparameters: %s", self.estimator.params.to_json())
+            yield
+
+    @contextlib.contextmanager
+    def _training(self):
+        """What every schedule that trains has; in a cluster the chief alone sees to `model_dir`."""
+        with self.stop_hook.handlers(), self._explained():
+            is_chief = self.estimator.config.is_chief
+            with self._prepared_model_dir() if is_chief else contextlib.nullcontext():
+                yield
+            if self.stop_hook.signal_number:
+                logging.info(
+                    "stopped at step %s of %s; to go on, run the same command again",
+                    f"{self.latest_step():,}",
+                    f"{self.train_steps:,}",
+                )
+
+    @contextlib.contextmanager
+    def _prepared_model_dir(self):
+        """Has the model directory to itself: whole, of this model, with its hyperparameters."""
+        estimator = self.estimator
+        with lock(estimator.model_dir):
+            set_damaged_checkpoints_aside(estimator.model_dir)
+            checkpoint = estimator.latest_checkpoint()
+            if checkpoint:
+                check_checkpoint(checkpoint, estimator, self.train_input_fn, ModeKeys.TRAIN)
+            if self.export_dir:
+                check_export_dir(self.export_dir)
+            step = self.latest_step()
+            if step < self.train_steps:
+                self._keep_hparams(is_resumed=step > 0)
+            yield
+
+    def _keep_hparams(self, is_resumed):
+        params, model_dir = self.estimator.params, self.estimator.model_dir
+        if is_resumed:
+            before = load_hparams(model_dir).values()
+            for name, value in params.values().items():
+                if value != before[name]:
+                    logging.info("%s is %s from here on, it was %s", name, value, before[name])
+        save_hparams(model_dir, params)
+
+    def _train(self, saving_listeners=()):
         step = self.latest_step()
         if step >= self.train_steps:
             logging.info(
@@ -75,10 +170,30 @@ class Experiment:
         if step:
             logging.info("going on from step %s of %s", f"{step:,}", self.estimator.model_dir)
         self.estimator.train(
-            self.train_input_fn,
+            self._get_train_input_fn(),
             hooks=self.get_train_hooks(saving_listeners),
             max_steps=self.train_steps,
         )
+
+    def _run_task(self):
+        return run_task(
+            self.estimator,
+            TrainSpec(self._get_train_input_fn(), self.train_steps, self.get_train_hooks()),
+            EvalSpec(self.eval_input_fn, name=self.eval_name),
+            self._evaluate,
+            self.stop_hook,
+        )
+
+    def _get_train_input_fn(self):
+        """The training data, in another order than from the start if training goes on."""
+        seed, step = self.estimator.config.tf_random_seed, self.latest_step()
+
+        def train_input_fn():
+            if seed is not None:
+                tf.compat.v1.set_random_seed(seed + step)
+            return self.train_input_fn()
+
+        return train_input_fn
 
     def get_train_hooks(self, saving_listeners=()):
         """All hooks of a training session; in a cluster only the chief saves checkpoints."""
@@ -91,12 +206,10 @@ class Experiment:
         # In this order: the others have seen the step when it is saved.
         return [*self.train_hooks, *saver_hooks, self.stop_hook]
 
-    def evaluate(self, checkpoint_path=None):
-        """Evaluates a checkpoint, or the last; returns {"Accuracy", "loss", "global_step"}."""
-        self._check_is_trained()
+    def _evaluate(self, checkpoint_path=None):
         start_time = time.time()
-        result = self.evaluation.evaluate(checkpoint_path or self.estimator.latest_checkpoint())
-        check_free_space(self.estimator.eval_dir())
+        result = self._evaluation.evaluate(checkpoint_path or self.estimator.latest_checkpoint())
+        check_free_space(self.estimator.eval_dir(self.eval_name))
         self.results[int(result["global_step"])] = result
         logging.info(
             "evaluation at step %s: accuracy %.4f, loss %.4f, in %.2f s",
@@ -108,31 +221,28 @@ class Experiment:
         return result
 
     @functools.cached_property
-    def evaluation(self):
-        return Evaluation(self.estimator, self.eval_input_fn, self.eval_hooks, self.eval_steps)
+    def _evaluation(self):
+        return Evaluation(
+            self.estimator, self.eval_input_fn, self.eval_hooks, self.eval_steps, self.eval_name
+        )
 
-    def train_and_evaluate(self):
-        """Trains and evaluates in turn, evaluates at the end, and returns its result.
+    def _find_checkpoint(self):
+        checkpoint = find_whole_checkpoint(self.estimator.model_dir)
+        check_checkpoint(checkpoint, self.estimator, self.eval_input_fn, ModeKeys.EVAL)
+        return checkpoint
 
-        If it was stopped, the result of the last evaluation, or None, is returned instead. In a
-        cluster each process has its part of this; see `cluster.run_task`.
-        """
-        if self.estimator.config.cluster_spec or self.estimator.config.task_type == "evaluator":
-            return run_task(self)
-        self.train(saving_listeners=[EvaluationListener(self.evaluate, self.stop_hook)])
-        result = self.results.get(self.latest_step())
-        return result if result or self.stop_hook.signal_number else self.evaluate()
+    def _export_at_the_end(self):
+        if self.export_dir and self.estimator.config.is_chief:
+            with explained(self.export_dir):
+                self._export(self.estimator.latest_checkpoint())
 
-    def export(self):
-        """Writes the last checkpoint as a SavedModel below `export_dir`; returns its path."""
-        self._check_is_trained()
-        path = self.estimator.export_saved_model(self.export_dir, self.serving_input_receiver_fn)
+    def _export(self, checkpoint_path):
+        with whole_export(self.export_dir):
+            path = self.estimator.export_saved_model(
+                self.export_dir, self.serving_input_receiver_fn, checkpoint_path=checkpoint_path
+            )
         logging.info("exported to %s", path.decode())
         return path
-
-    def _check_is_trained(self):
-        if not self.estimator.latest_checkpoint():
-            raise SetupError(f"{self.estimator.model_dir} has no checkpoint yet; train first")
 
     def latest_step(self):
         """The global step of the last checkpoint, 0 if there is none."""

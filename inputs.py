@@ -6,6 +6,7 @@ evaluation data, and to create data feeders that iterate over the data during tr
 
 import collections
 import gzip
+import itertools
 import os
 import pathlib
 import shutil
@@ -14,7 +15,9 @@ import zlib
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
+from errors import UserError
 from hooks import IteratorInitializerHook
 from tf_estimator import TensorServingInputReceiver
 
@@ -46,14 +49,14 @@ def read_data_sets(data_dir, n_classes=10):
       `Datasets`; `validation` is the first 5,000 training images, `train` the others.
 
     Raises:
-      ValueError, OSError: one line that names the file, what is wrong with it and what to do.
+      UserError: one line that names the file, what is wrong with it and what to do.
     """
     data_dir = pathlib.Path(data_dir)
     paths = _find_files(data_dir)
     train = _read_data_set(paths[TRAIN_IMAGES], paths[TRAIN_LABELS], n_classes)
     test = _read_data_set(paths[TEST_IMAGES], paths[TEST_LABELS], n_classes)
     if len(train.labels) <= VALIDATION_SIZE:
-        raise ValueError(
+        raise UserError(
             f"{paths[TRAIN_IMAGES]}: {len(train.labels)} images, but the first {VALIDATION_SIZE} "
             "are held back for validation; use a larger training set"
         )
@@ -65,53 +68,66 @@ def read_data_sets(data_dir, n_classes=10):
 
 
 def _find_files(data_dir):
-    """Returns {standard name: path}, after filling a directory that has none of the files."""
-    paths = {
-        name: path
-        for name in FILE_NAMES
-        for path in (data_dir / name, data_dir / f"{name}.gz")
-        if path.exists()
-    }
+    """Returns {standard name: path}, after filling a directory that is empty or not there."""
+    candidates = {name: (data_dir / name, data_dir / f"{name}.gz") for name in FILE_NAMES}
+    for link in (data_dir, *itertools.chain(*candidates.values())):
+        if link.is_symlink() and not link.exists():
+            raise UserError(f"{link}: a link to {os.readlink(link)}, which is not there; mend it")
+    paths = {name: path for name in FILE_NAMES for path in candidates[name] if path.exists()}
     missing = [name for name in FILE_NAMES if name not in paths]
-    if len(missing) == len(FILE_NAMES):
+    if len(missing) == len(FILE_NAMES) and _is_empty(data_dir):
         _copy_bundled_files(data_dir)
         return _find_files(data_dir)
     if missing:
-        raise ValueError(
-            f"{data_dir}: has no {', '.join(missing)} (.gz or plain); add what is missing, or give "
-            "an empty directory to get the bundled MNIST files"
+        raise UserError(
+            f"--data_dir {data_dir}: has no {', '.join(missing)} (.gz or plain); add what is "
+            "missing, or give an empty directory to get the bundled MNIST files"
         )
     return paths
 
 
+def _is_empty(data_dir):
+    """Whether there is nothing but hidden files; so it is if there is no such directory."""
+    if data_dir.exists() and not data_dir.is_dir():
+        raise UserError(f"--data_dir {data_dir} is a file; give a directory")
+    return not data_dir.exists() or all(path.name.startswith(".") for path in data_dir.iterdir())
+
+
 def _copy_bundled_files(data_dir):
     """Copies to a temporary directory first, so that no half-written file gets a standard name."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".mnist-", dir=data_dir) as temporary_dir:
-        copies = [
-            shutil.copy(BUNDLED_DATA_DIR / f"{name}.gz", temporary_dir) for name in FILE_NAMES
-        ]
-        for copy in copies:
-            os.replace(copy, data_dir / os.path.basename(copy))
+    logging.info("%s is empty: the bundled MNIST files are copied there", data_dir)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".mnist-", dir=data_dir) as temporary_dir:
+            copies = [
+                shutil.copy(BUNDLED_DATA_DIR / f"{name}.gz", temporary_dir) for name in FILE_NAMES
+            ]
+            for copy in copies:
+                os.replace(copy, data_dir / os.path.basename(copy))
+    except OSError as error:
+        raise UserError(
+            f"--data_dir {data_dir}: the bundled MNIST files can't be copied there: "
+            f"{error.strerror}; give a directory that can be written, or one that has the files"
+        ) from None
 
 
 def _read_data_set(images_path, labels_path, n_classes):
     images = read_idx(images_path, n_dimensions=3)
     labels = read_idx(labels_path, n_dimensions=1)
     if images.shape[1:] != (IMAGE_SIZE, IMAGE_SIZE):
-        raise ValueError(
+        raise UserError(
             f"{images_path}: images of {images.shape[1]}x{images.shape[2]} pixels, but the network "
             f"takes {IMAGE_SIZE}x{IMAGE_SIZE}; resize them"
         )
     if len(images) != len(labels):
-        raise ValueError(
+        raise UserError(
             f"{labels_path}: {len(labels)} labels for the {len(images)} images of {images_path}; "
             "get both files from one source"
         )
     if not len(labels):
-        raise ValueError(f"{labels_path}: no labels; get the file again")
+        raise UserError(f"{labels_path}: no labels; get the file again")
     if labels.max() >= n_classes:
-        raise ValueError(
+        raise UserError(
             f"{labels_path}: label {labels.max()} is outside 0..{n_classes - 1}; "
             f"set --hparams n_classes={labels.max() + 1}"
         )
@@ -129,23 +145,23 @@ def read_idx(path, n_dimensions):
       uint8 array with that many dimensions.
 
     Raises:
-      ValueError: the file is truncated, corrupt or of another format.
+      UserError: the file is truncated, corrupt or of another format.
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: not a whole gzip file ({error}); get it again") from error
+        raise UserError(f"{path}: not a whole gzip file ({error}); get it again") from error
     header_size = 4 * (1 + n_dimensions)
     magic = int.from_bytes(content[:4], "big")
     expected = 0x0800 + n_dimensions  # 08: unsigned bytes
     if len(content) < header_size or magic != expected:
-        raise ValueError(
+        raise UserError(
             f"{path}: magic number {magic}, expected {expected} for an IDX file of unsigned bytes "
             f"with {n_dimensions} dimension(s); get the file again"
         )
     shape = tuple(int(size) for size in np.frombuffer(content[4:header_size], ">u4"))
     if len(content) != header_size + int(np.prod(shape, dtype=object)):
-        raise ValueError(
+        raise UserError(
             f"{path}: {len(content) - header_size} bytes of data where its header promises "
             f"{' x '.join(map(str, shape))}; get the file again"
         )

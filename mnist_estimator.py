@@ -8,35 +8,14 @@ Peter Roelants, "Higher-Level APIs in TensorFlow" (2017), on today's TensorFlow:
 import functools
 import gc
 import os
-import shlex
 import sys
 import time
 
 from absl import app, flags, logging
 
-import tf_estimator  # before TensorFlow, to keep its import quiet
-from cluster import adapt_run_config, check_tf_config
-from experiment import SCHEDULES, Experiment
-from hooks import EvaluationSummaryHook, ProgressHook, RunSummaryHook, format_time
-from inputs import (
-    EVAL_BATCH_SIZE,
-    get_test_inputs,
-    get_train_inputs,
-    read_data_sets,
-    serving_input_receiver_fn,
-)
-from model import (
-    BATCH_ACCURACY,
-    BATCH_LOSS,
-    EVAL_CLASS,
-    EVAL_IMAGES,
-    EVAL_LABELS,
-    EVAL_PROBABILITIES,
-    HParams,
-    model_fn,
-)
-from model_dir import check_checkpoint, errors_for_people, lock, set_damaged_checkpoints_aside
-from tf_estimator import ModeKeys
+import command_line
+import learn_runner
+from hparams import HParams
 
 FLAGS = flags.FLAGS
 
@@ -46,12 +25,19 @@ def define_flags():
     flags.DEFINE_string(
         "data_dir",
         "./mnist_data",
-        "Directory with the four MNIST files, or with none of them: then they are copied there.",
+        "Directory with the four MNIST files; if it is empty or not there, they are copied there.",
     )
     flags.DEFINE_string(
-        "hparams", "", 'Hyperparameters to change, such as "learning_rate=0.01,train_steps=2000".'
+        "hparams",
+        "",
+        f"Hyperparameters to change; with their defaults they are {HParams()}.",
     )
-    flags.DEFINE_enum("schedule", SCHEDULES[0], SCHEDULES, "What to do with the Experiment.")
+    flags.DEFINE_enum(
+        "schedule",
+        learn_runner.SCHEDULES[0],
+        learn_runner.SCHEDULES,
+        "What to do with the Experiment.",
+    )
     flags.DEFINE_enum(
         "eval_split", "test", ["test", "validation"], "The images that evaluations use."
     )
@@ -67,75 +53,84 @@ def define_flags():
     FLAGS.set_default("verbosity", logging.INFO)
 
 
+def check_flags(argv):
+    """Exits with 2 and a line if the arguments or the flags' values do not go together."""
+    if len(argv) > 1:
+        command_line.end(f"unexpected argument {argv[1]}; it takes flags only")
+    if FLAGS.schedule == "export" and not FLAGS.export_dir:
+        command_line.end("--schedule=export needs --export_dir, where to write the SavedModel")
+    if FLAGS.schedule == "evaluate" and FLAGS.export_dir:
+        command_line.end("--schedule=evaluate exports nothing; --schedule=export does")
+    try:
+        HParams().parse(FLAGS.hparams)
+    except ValueError as error:
+        command_line.end(error)
+
+
+if __name__ == "__main__":  # before TensorFlow: its import takes seconds
+    command_line.end_on_signals(os._exit)
+    define_flags()
+    check_flags(command_line.parse_flags(sys.argv))
+
+import tf_estimator  # before TensorFlow, to keep its import quiet
+from cluster import adapt_run_config, check_tf_config
+from errors import UserError
+from experiment import Experiment
+from hooks import ProgressHook, format_time
+from inputs import (
+    EVAL_BATCH_SIZE,
+    get_test_inputs,
+    get_train_inputs,
+    read_data_sets,
+    serving_input_receiver_fn,
+)
+from model import BATCH_ACCURACY, BATCH_LOSS, model_fn
+from model_dir import load_hparams
+from summaries import EvaluationSummaryHook, RunSummaryHook
+
+
 def run_experiment(argv):
     """Runs the Experiment with the schedule and the hyperparameters of the flags."""
-    if len(argv) > 1:
-        sys.exit(f"unexpected argument {argv[1]}; mnist_estimator.py takes flags only, see --help")
+    command_line.end_on_signals(sys.exit)
     tf_estimator.set_up_logging()
     gc.freeze()  # the collector need not look through all of TensorFlow each time
     start_time = time.time()
+    model_dir = os.path.expanduser(FLAGS.model_dir)
     trains = FLAGS.schedule in ("train_and_evaluate", "train")
-    if FLAGS.schedule == "export" and not FLAGS.export_dir:
-        sys.exit("--schedule=export needs --export_dir, where to write the SavedModel")
     try:
         # What only reads a model takes it as it was trained.
-        params = (HParams() if trains else HParams.load(FLAGS.model_dir)).parse(FLAGS.hparams)
-        run_config = get_run_config(FLAGS.model_dir, FLAGS.seed, FLAGS.schedule)
-        experiment = experiment_fn(
-            run_config,
-            params,
-            FLAGS.data_dir,
-            FLAGS.eval_split,
-            FLAGS.summary_images,
-            FLAGS.export_dir,
+        params = HParams() if trains else load_hparams(model_dir)
+        result = learn_runner.run(
+            experiment_fn=functools.partial(
+                experiment_fn,
+                data_dir=os.path.expanduser(FLAGS.data_dir),
+                eval_split=FLAGS.eval_split,
+                summary_images=FLAGS.summary_images,
+                export_dir=FLAGS.export_dir and os.path.expanduser(FLAGS.export_dir),
+            ),
+            run_config=get_run_config(model_dir, FLAGS.seed, FLAGS.schedule),
+            schedule=FLAGS.schedule,
+            hparams=params.parse(FLAGS.hparams),
         )
-    except (ValueError, OSError) as error:
+    except (UserError, OSError) as error:
         sys.exit(f"mnist_estimator.py: {error}")
-    with errors_for_people(run_config.model_dir), experiment.stop_hook.handlers():
-        logging.info("hyperparameters: %s", params.to_json())
-        result = run_schedule(experiment, params, FLAGS.schedule)
-    if experiment.stop_hook.signal_number:
-        logging.info(
-            "stopped at step %s of %s; to go on, run the same command again",
-            f"{experiment.latest_step():,}",
-            f"{params.train_steps:,}",
-        )
-        sys.exit(128 + experiment.stop_hook.signal_number)
-    if FLAGS.schedule == "train_and_evaluate" and result:
-        log_summary(experiment, result, time.time() - start_time)
+    if trains and result:
+        log_summary(result, model_dir, time.time() - start_time)
 
 
 def get_run_config(model_dir, seed, schedule):
     """Creates the RunConfig of a single machine or, from `TF_CONFIG`, of a cluster's task.
 
     Raises:
-      ValueError: `TF_CONFIG` is malformed, or does not go with the schedule.
+      UserError: `TF_CONFIG` is malformed, or does not go with the schedule.
     """
     is_cluster = check_tf_config(os.environ.get("TF_CONFIG"))
     run_config = tf_estimator.RunConfig(model_dir=model_dir, tf_random_seed=seed)
     if not is_cluster:
         return run_config
     if schedule != "train_and_evaluate":
-        raise ValueError(f"TF_CONFIG is for --schedule train_and_evaluate; unset it to {schedule}")
+        raise UserError(f"TF_CONFIG is for --schedule train_and_evaluate; unset it to {schedule}")
     return adapt_run_config(run_config)
-
-
-def run_schedule(experiment, params, schedule):
-    """Calls the method of that name; one that trains has the model directory to itself."""
-    estimator = experiment.estimator
-    if schedule in ("evaluate", "export"):
-        check_checkpoint(estimator, experiment.eval_input_fn, ModeKeys.EVAL)
-        return getattr(experiment, schedule)()
-    if not estimator.config.is_chief:
-        return getattr(experiment, schedule)()
-    with lock(estimator.model_dir):
-        set_damaged_checkpoints_aside(estimator.model_dir)
-        check_checkpoint(estimator, experiment.train_input_fn, ModeKeys.TRAIN)
-        params.save(estimator.model_dir)
-        result = getattr(experiment, schedule)()
-        if experiment.export_dir and not experiment.stop_hook.signal_number:
-            experiment.export()
-        return result
 
 
 def experiment_fn(
@@ -152,6 +147,8 @@ def experiment_fn(
     train_input_fn, train_input_hook = get_train_inputs(params.batch_size, mnist_data)
     eval_input_fn, eval_input_hook = get_test_inputs(EVAL_BATCH_SIZE, mnist_data)
     estimator = get_estimator(run_config, params, summary_images)
+    eval_name = None if eval_split == "test" else eval_split
+    eval_dir = estimator.eval_dir(eval_name)
     # As with the Estimator's own summaries, one of the workers of a cluster writes them.
     summary_dir = estimator.model_dir if run_config.is_chief else None
     train_hooks = [
@@ -161,26 +158,17 @@ def experiment_fn(
         ),
     ]
     if summary_dir:
-        train_hooks.append(RunSummaryHook(estimator.eval_dir(), params.values()))
+        train_hooks.append(RunSummaryHook(eval_dir, params.values()))
     return Experiment(
         estimator=estimator,
         train_input_fn=train_input_fn,
         eval_input_fn=eval_input_fn,
         train_hooks=train_hooks,
-        eval_hooks=[
-            eval_input_hook,
-            EvaluationSummaryHook(
-                estimator.eval_dir(),
-                EVAL_IMAGES,
-                EVAL_LABELS,
-                EVAL_CLASS,
-                EVAL_PROBABILITIES,
-                summary_images,
-            ),
-        ],
+        eval_hooks=[eval_input_hook, EvaluationSummaryHook(eval_dir, summary_images)],
         train_steps=params.train_steps,
         eval_steps=None,
         min_eval_frequency=params.min_eval_frequency,
+        eval_name=eval_name,
         serving_input_receiver_fn=serving_input_receiver_fn,
         export_dir=export_dir,
     )
@@ -192,18 +180,17 @@ def get_estimator(run_config, params, summary_images=True):
     return tf_estimator.Estimator(model_fn=estimator_model_fn, params=params, config=run_config)
 
 
-def log_summary(experiment, result, seconds):
-    best_step = max(experiment.results, key=lambda step: experiment.results[step]["Accuracy"])
-    model_dir = shlex.quote(experiment.estimator.model_dir)
+def log_summary(result, model_dir, seconds):
+    """Says what a run that trained has come to, and what can be done next."""
+    step, accuracy = f"{result['global_step']:,}", result.get("Accuracy")
+    model_dir = command_line.quote(model_dir)
     logging.info(
-        "done in %s: final accuracy %.4f, best %.4f at step %s\n"
+        "done in %s: %s\n"
         "  the model:     %s\n"
         "  watch it:      tensorboard --logdir %s\n"
         "  read a digit:  python predict.py --model_dir %s image.png",
         format_time(seconds),
-        result["Accuracy"],
-        experiment.results[best_step]["Accuracy"],
-        f"{best_step:,}",
+        f"trained to step {step}" if accuracy is None else f"final accuracy {accuracy:.4f}",
         model_dir,
         model_dir,
         model_dir,
@@ -211,5 +198,4 @@ def log_summary(experiment, result, seconds):
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(run_experiment)
+    app.run(run_experiment, flags_parser=command_line.parse_flags)

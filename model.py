@@ -1,108 +1,13 @@
-"""The model of the blog: its hyperparameters, its network and the `model_fn` of the Estimator."""
-
-import json
-import os
-import typing
+"""The model of the blog: its network and the `model_fn` of the Estimator."""
 
 import tensorflow as tf
 from absl import logging
 
+from summaries import EvaluationSummaryHook, add_image_summaries, add_variable_summaries
 from tf_estimator import EstimatorSpec, ModeKeys, PredictOutput
-
-HPARAMS_FILE = "hparams.json"
 
 # Names of two tensors in the training graph, for whoever reports on its progress.
 BATCH_LOSS, BATCH_ACCURACY = "batch_loss", "batch_accuracy"
-
-# Names of four tensors in the evaluation graph, for whoever looks at what it gets wrong.
-EVAL_IMAGES, EVAL_LABELS, EVAL_CLASS, EVAL_PROBABILITIES = (
-    "eval_images",
-    "eval_labels",
-    "eval_class",
-    "eval_probabilities",
-)
-
-
-class HParams(typing.NamedTuple):
-    """The hyperparameters: an immutable namedtuple (blog: "an HParams object")."""
-
-    learning_rate: float = 0.002
-    n_classes: int = 10
-    train_steps: int = 5000
-    min_eval_frequency: int = 100
-    batch_size: int = 128
-    precision: str = "float32"
-
-    def parse(self, values):
-        """Returns a copy with the values of a string such as "learning_rate=0.01,train_steps=2000".
-
-        Raises:
-          ValueError: an unknown name, or a value of the wrong type or out of range.
-        """
-        pairs = [pair.partition("=") for pair in values.split(",") if pair.strip()]
-        return self.override({name.strip(): value.strip() for name, _, value in pairs})
-
-    def override(self, values):
-        """Returns a copy with the values of a dict, converted from strings. Raises as `parse`."""
-        return self._replace(**{name: _checked(name, value) for name, value in values.items()})
-
-    def values(self):
-        return self._asdict()
-
-    def to_json(self):
-        return json.dumps(self.values())
-
-    def save(self, model_dir):
-        """Keeps the values in `model_dir`, for whoever rebuilds the model."""
-        os.makedirs(model_dir, exist_ok=True)
-        path = os.path.join(model_dir, HPARAMS_FILE)
-        with open(path + ".tmp", "w") as file:
-            file.write(self.to_json() + "\n")
-        os.replace(path + ".tmp", path)
-
-    @classmethod
-    def load(cls, model_dir):
-        """Returns the values kept in `model_dir`; the defaults if there are none, as in 2017.
-
-        Raises:
-          ValueError: the file holds something else.
-        """
-        path = os.path.join(model_dir, HPARAMS_FILE)
-        try:
-            with open(path) as file:
-                return cls().override(json.load(file))
-        except FileNotFoundError:
-            return cls()
-        except (ValueError, AttributeError) as error:
-            raise ValueError(f"{path}: {error}; remove it to use the defaults") from error
-
-
-# The smallest and largest value of each hyperparameter; of strings, all of them.
-_ALLOWED = {
-    "learning_rate": (1e-38, 1e38),
-    "n_classes": (2, 256),  # a label is one byte
-    "train_steps": (1, 2**31),
-    "min_eval_frequency": (1, 2**31),
-    "batch_size": (1, 2**16),
-    "precision": ("float32", "bfloat16"),
-}
-
-
-def _checked(name, value):
-    valid = ", ".join(f"{field}={default}" for field, default in HParams().values().items())
-    valid = f"--hparams takes (with defaults) {valid}"
-    if name not in HParams._fields:
-        raise ValueError(f"unknown hyperparameter '{name}'; {valid}")
-    value_type = type(getattr(HParams(), name))
-    low, high = _ALLOWED[name]
-    try:
-        converted = value_type(value)
-        if converted in (low, high) or (value_type is not str and low < converted < high):
-            return converted
-    except (TypeError, ValueError):
-        pass
-    allowed = f"{low} or {high}" if value_type is str else f"{value_type.__name__} in {low}..{high}"
-    raise ValueError(f"hyperparameter {name}={value} has to be {allowed}; {valid}")
 
 
 def architecture(inputs, is_training, scope="MnistConvNet", n_classes=10):
@@ -196,10 +101,9 @@ def model_fn(features, labels, mode, params, *, summary_images=True):
     labels = tf.cast(labels, tf.int64)
     loss = tf.compat.v1.losses.sparse_softmax_cross_entropy(labels, logits)
     if mode == ModeKeys.EVAL:
-        tf.identity(features, name=EVAL_IMAGES)
-        tf.identity(labels, name=EVAL_LABELS)
-        tf.identity(predictions["class"], name=EVAL_CLASS)
-        tf.identity(predictions["probabilities"], name=EVAL_PROBABILITIES)
+        EvaluationSummaryHook.look_at(
+            features, labels, predictions["class"], predictions["probabilities"]
+        )
         return EstimatorSpec(
             mode, loss=loss, eval_metric_ops=get_eval_metric_ops(labels, predictions["class"])
         )
@@ -251,41 +155,6 @@ def get_train_op_fn(loss, params):
         )
         add_variable_summaries(params.learning_rate, gradients)
         return optimizer.apply_gradients(gradients, tf.compat.v1.train.get_global_step())
-
-
-def add_image_summaries(images):
-    """Shows the first images of a batch, uint8 [B, 28, 28], and the filters that look at them."""
-    (weights,) = tf.compat.v1.trainable_variables("MnistConvNet/conv1/weights")  # [5, 5, 1, 20]
-    with tf.name_scope("pictures"):
-        filters = tf.transpose(weights[:, :, 0], [2, 0, 1])  # [20, 5, 5]
-        tf.compat.v1.summary.image("batch", tile(images), max_outputs=1)
-        tf.compat.v1.summary.image("conv1", tile(filters), max_outputs=1)
-
-
-def tile(images, rows=4, columns=5):
-    """One picture of the first images: [N, H, W] to [1, rows * (H + 1), columns * (W + 1), 1]."""
-    height, width = images.shape[1] + 1, images.shape[2] + 1  # with a line between two images
-    images = images[: rows * columns]
-    missing = rows * columns - tf.shape(images)[0]
-    darkest = tf.reduce_min(images)
-    images = tf.pad(images, [[0, missing], [0, 1], [0, 1]], constant_values=darkest)
-    images = tf.reshape(images, [rows, columns, height, width])
-    images = tf.transpose(images, [0, 2, 1, 3])
-    return tf.reshape(images, [1, rows * height, columns * width, 1])
-
-
-def add_variable_summaries(learning_rate, gradients):
-    """Shows the learning rate, and the spread of each variable and of its gradient.
-
-    Args:
-      learning_rate: a float.
-      gradients: list of `(gradient, variable)`.
-    """
-    with tf.name_scope("variables/"):  # the slash: not below the scope of the caller
-        tf.compat.v1.summary.scalar("learning_rate", learning_rate)
-        for gradient, variable in gradients:
-            tf.compat.v1.summary.histogram(variable.op.name, variable)
-            tf.compat.v1.summary.histogram(f"{variable.op.name}_gradient", gradient)
 
 
 def get_eval_metric_ops(labels, predictions):

@@ -1,65 +1,92 @@
-"""What a run asks of `model_dir` before it starts, and in which words it fails there."""
+"""What a run asks of `model_dir` and `export_dir`: a lock, whole checkpoints, hparams.json.
+
+A path here is one of TensorFlow's file systems: `file://` and the like are as good as plain ones.
+"""
 
 import contextlib
 import errno
-import fcntl
-import glob
+import json
 import os
-import pathlib
+import platform
 import shutil
-import sys
-import threading
 
+import filelock
 import tensorflow as tf
 from absl import logging
 
-LOCK_FILE = "lock"
+from errors import UserError
+from hparams import HParams
+
+LOCK_FILE, HOLDER_FILE = "lock", "lock_holder"
+HPARAMS_FILE = "hparams.json"
 DAMAGED_DIR = "damaged"
-
-# Why a file can't be written, in the words that TensorFlow's messages end with.
-_CAUSES = {
-    os.strerror(number)
-    for number in (
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EFBIG,
-        errno.EROFS,
-        errno.EACCES,
-        errno.EPERM,
-        errno.EIO,
-    )
-}
-
-
-class SetupError(Exception):
-    """What the user has to see to before a run can start, in one line."""
 
 
 @contextlib.contextmanager
 def lock(model_dir):
     """Keeps other training processes out of `model_dir`, which it makes if there is none.
 
-    The lock is gone with the process that holds it, however that ends; the file stays.
+    The lock is gone with the process that holds it, however that ends; the files stay. Where there
+    are no locks, a warning says so.
 
     Raises:
-      SetupError: another process has the lock.
+      UserError: another process has the lock.
     """
-    if os.path.isfile(model_dir):
-        raise SetupError(f"--model_dir {model_dir} is a file; give a directory")
-    os.makedirs(model_dir, exist_ok=True)
-    with open(os.path.join(model_dir, LOCK_FILE), "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise SetupError(
+    if tf.io.gfile.exists(model_dir) and not tf.io.gfile.isdir(model_dir):
+        raise UserError(f"--model_dir {model_dir} is a file; give a directory")
+    tf.io.gfile.makedirs(model_dir)
+    holder_file = os.path.join(model_dir, HOLDER_FILE)
+    try:
+        acquired = _acquire(os.path.join(model_dir, LOCK_FILE))
+    except filelock.Timeout:
+        with tf.io.gfile.GFile(holder_file) as file:
+            raise UserError(
                 f"--model_dir {model_dir}: process {file.read()} is training there; "
                 "wait for its end or give another directory"
             ) from None
-        file.truncate(0)
-        file.write(f"{os.getpid()} on {os.uname().nodename}")
-        file.flush()
+    with acquired:
+        with tf.io.gfile.GFile(holder_file, "w") as file:
+            file.write(f"{os.getpid()} on {platform.node()}")
         yield
+
+
+def _acquire(path):
+    """Returns the acquired lock, a context manager."""
+    local_path = path.removeprefix("file://")
+    try:
+        if "://" in local_path:
+            raise NotImplementedError
+        return filelock.FileLock(local_path).acquire(timeout=0)
+    except (NotImplementedError, OSError) as error:
+        without_locks = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+        if isinstance(error, OSError) and error.errno not in without_locks:
+            raise
+        logging.warning("%s can't be locked there: let no other process train in it", path)
+        return contextlib.nullcontext()
+
+
+def save_hparams(model_dir, params):
+    """Keeps `HParams` in `model_dir`, for whoever rebuilds the model."""
+    path = os.path.join(model_dir, HPARAMS_FILE)
+    with tf.io.gfile.GFile(path + ".tmp", "w") as file:
+        file.write(params.to_json() + "\n")
+    tf.io.gfile.rename(path + ".tmp", path, overwrite=True)
+
+
+def load_hparams(model_dir):
+    """Returns the `HParams` kept in `model_dir`; the defaults if there are none, as in 2017.
+
+    Raises:
+      UserError: the file holds something else.
+    """
+    path = os.path.join(model_dir, HPARAMS_FILE)
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            return HParams().override(json.loads(file.read()))
+    except tf.errors.NotFoundError:
+        return HParams()
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{path}: {error}; remove it to use the defaults") from error
 
 
 def set_damaged_checkpoints_aside(model_dir):
@@ -67,24 +94,32 @@ def set_damaged_checkpoints_aside(model_dir):
 
     A power cut can leave the files of the last checkpoint, or the file that names it, cut short.
     """
-    for unfinished in pathlib.Path(model_dir).glob("model.ckpt-*_temp"):  # its run was killed
-        shutil.rmtree(unfinished)
+    for name in _list(model_dir, "_temp"):  # its run was killed
+        tf.io.gfile.rmtree(os.path.join(model_dir, name))
     latest, checkpoints = _find_checkpoints(model_dir)
     while checkpoints:
         problem = find_damage(checkpoints[0])
         if not problem:
             break
-        damaged = pathlib.Path(checkpoints.pop(0))
+        damaged = checkpoints.pop(0)
         logging.warning("%s is damaged: %s; it goes to %s/", damaged, problem, DAMAGED_DIR)
-        _move_to_damaged_dir(model_dir, damaged.parent.glob(damaged.name + ".*"))
+        _move_to_damaged_dir(model_dir, os.path.basename(damaged) + ".")
     if checkpoints and checkpoints[0] != latest:
-        # Relative paths, so that the directory can be moved.
-        paths = [os.path.relpath(path) for path in checkpoints]
-        tf.compat.v1.train.update_checkpoint_state(
-            os.path.relpath(model_dir), paths[0], paths[::-1]
-        )
+        names = [os.path.basename(path) for path in checkpoints]
+        lines = [f'model_checkpoint_path: "{names[0]}"']
+        # Names alone, as they are in this directory, wherever it is moved.
+        lines += [f'all_model_checkpoint_paths: "{name}"' for name in names[::-1]]
+        with tf.io.gfile.GFile(os.path.join(model_dir, "checkpoint"), "w") as file:
+            file.write("\n".join(lines) + "\n")
     elif not checkpoints:
-        _move_to_damaged_dir(model_dir, pathlib.Path(model_dir).glob("checkpoint"))
+        _move_to_damaged_dir(model_dir, "checkpoint")
+
+
+def _list(model_dir, end):
+    """The names of checkpoints' files and directories that end so."""
+    names = tf.io.gfile.listdir(model_dir) if tf.io.gfile.isdir(model_dir) else []
+    names = [name.rstrip("/") for name in names]  # as object stores name directories
+    return [name for name in names if name.startswith("model.ckpt-") and name.endswith(end)]
 
 
 def _find_checkpoints(model_dir):
@@ -92,9 +127,9 @@ def _find_checkpoints(model_dir):
 
     The list begins with the latest; the others follow by step, newest first.
     """
-    pattern = os.path.join(glob.escape(model_dir), "model.ckpt-[0-9]*.index")
-    found = [os.path.splitext(path)[0] for path in glob.glob(pattern)]
-    found.sort(key=get_step, reverse=True)
+    names = [name.removesuffix(".index") for name in _list(model_dir, ".index")]
+    names.sort(key=get_step, reverse=True)
+    found = [os.path.join(model_dir, name) for name in names]
     state = read_checkpoint_state(model_dir)
     if state:
         latest = state.model_checkpoint_path
@@ -102,6 +137,26 @@ def _find_checkpoints(model_dir):
     if found:
         logging.warning("%s is missing or damaged", os.path.join(model_dir, "checkpoint"))
     return None, found
+
+
+def find_whole_checkpoint(model_dir):
+    """Returns the latest checkpoint that can be read to the end.
+
+    Raises:
+      UserError: there is none.
+    """
+    _, checkpoints = _find_checkpoints(model_dir)
+    damages = []
+    for checkpoint in checkpoints:
+        problem = find_damage(checkpoint)
+        if not problem:
+            for damage in damages:
+                logging.warning("%s; %s is used instead", damage, checkpoint)
+            return checkpoint
+        damages.append(f"{checkpoint} is damaged: {problem}")
+    if damages:
+        raise UserError(f"{damages[0]}; train on to replace it")
+    raise UserError(f"{model_dir} has no checkpoint yet; train first: python mnist_estimator.py")
 
 
 def read_checkpoint_state(model_dir):
@@ -113,8 +168,9 @@ def read_checkpoint_state(model_dir):
 
 
 def get_step(checkpoint):
-    """The global step in a checkpoint's name, such as "model.ckpt-100"."""
-    return int(checkpoint.rpartition("-")[2])
+    """The global step in a checkpoint's name, such as "model.ckpt-100"; 0 if it has none."""
+    step = checkpoint.rpartition("-")[2]
+    return int(step) if step.isdecimal() else 0
 
 
 def find_damage(checkpoint):
@@ -128,24 +184,21 @@ def find_damage(checkpoint):
     return None
 
 
-def _move_to_damaged_dir(model_dir, paths):
-    for path in paths:
-        os.makedirs(os.path.join(model_dir, DAMAGED_DIR), exist_ok=True)
-        os.replace(path, os.path.join(model_dir, DAMAGED_DIR, path.name))
+def _move_to_damaged_dir(model_dir, start):
+    """Moves the files whose names start so."""
+    for name in tf.io.gfile.listdir(model_dir):
+        if name.startswith(start):
+            tf.io.gfile.makedirs(os.path.join(model_dir, DAMAGED_DIR))
+            target = os.path.join(model_dir, DAMAGED_DIR, name)
+            tf.io.gfile.rename(os.path.join(model_dir, name), target, overwrite=True)
 
 
-def check_checkpoint(estimator, input_fn, mode):
-    """Checks that the latest checkpoint, if there is one, is whole and of the estimator's model.
+def check_checkpoint(checkpoint, estimator, input_fn, mode):
+    """Checks that a checkpoint is of the estimator's model.
 
     Raises:
-      SetupError: it is not, or it is damaged.
+      UserError: it is not.
     """
-    checkpoint, _ = _find_checkpoints(estimator.model_dir)
-    if not checkpoint:
-        return
-    problem = find_damage(checkpoint)
-    if problem:
-        raise SetupError(f"{checkpoint} is damaged: {problem}; train on to replace it")
     found = tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
     with tf.Graph().as_default():
         tf.compat.v1.train.create_global_step()
@@ -155,7 +208,7 @@ def check_checkpoint(estimator, input_fn, mode):
             name, shape = variable.op.name, variable.shape.as_list()
             if found.get(name) != shape:
                 there = f"has shape {found[name]}" if name in found else "is missing"
-                raise SetupError(
+                raise UserError(
                     f"{checkpoint} is of another model: {name} {there}, this model's has shape "
                     f"{shape}; give another --model_dir or the hyperparameters of that model"
                 )
@@ -163,49 +216,37 @@ def check_checkpoint(estimator, input_fn, mode):
 
 def check_free_space(path):
     """Raises an OSError if the disk is full: TensorFlow can lose events then without a word."""
-    if not shutil.disk_usage(path).free:
+    local_path = path.removeprefix("file://")
+    if "://" not in local_path and not shutil.disk_usage(local_path).free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
 
+def check_export_dir(export_dir):
+    """Finds out before training, not after it, whether `export_dir` can be written; makes it.
+
+    Raises:
+      UserError, tf.errors.OpError: it can't.
+    """
+    if tf.io.gfile.exists(export_dir) and not tf.io.gfile.isdir(export_dir):
+        raise UserError(f"--export_dir {export_dir} is a file; give a directory")
+    tf.io.gfile.makedirs(export_dir)
+    probe = os.path.join(export_dir, f"temp-{os.getpid()}")
+    with tf.io.gfile.GFile(probe, "w") as file:
+        file.write("")
+    tf.io.gfile.remove(probe)
+
+
 @contextlib.contextmanager
-def errors_for_people(model_dir):
-    """Ends the process with one line where training diverged or a file can't be written."""
-    previous_excepthook = threading.excepthook
+def whole_export(export_dir):
+    """Removes what TensorFlow has half written to `export_dir` when the `with` block is left."""
 
-    def excepthook(args):
-        # The thread that writes events; the main thread raises the same error afterwards.
-        if not _find_storage_problem(args.exc_value, model_dir):
-            previous_excepthook(args)
+    def list_unfinished():
+        names = tf.io.gfile.listdir(export_dir) if tf.io.gfile.isdir(export_dir) else []
+        return {name for name in names if name.startswith("temp-")}
 
-    threading.excepthook = excepthook
+    before = list_unfinished()
     try:
         yield
-    except SetupError as error:
-        sys.exit(f"mnist_estimator.py: {error}")
-    except tf.compat.v1.train.NanLossDuringTrainingError:
-        sys.exit(
-            "mnist_estimator.py: training diverged, the loss is not a number any more; the last "
-            f"checkpoint is {tf.train.latest_checkpoint(model_dir)}; "
-            "give a smaller --hparams learning_rate"
-        )
-    except (OSError, RuntimeError, tf.errors.OpError) as error:
-        problem = _find_storage_problem(error, model_dir)
-        if not problem:
-            raise
-        sys.exit(
-            f"mnist_estimator.py: {problem}; earlier checkpoints are as they were, "
-            "run the same command again once this is mended"
-        )
     finally:
-        threading.excepthook = previous_excepthook
-
-
-def _find_storage_problem(error, model_dir):
-    """Returns which file can't be used and why, or None if the error is of another kind."""
-    if isinstance(error, OSError) and (error.filename or error.strerror in _CAUSES):
-        return f"{error.filename or model_dir}: {error.strerror}"
-    for line in str(error).splitlines():
-        path, _, cause = line.rpartition("; ")
-        if cause in _CAUSES:
-            return f"{path}: {cause}"
-    return None
+        for name in list_unfinished() - before:
+            tf.io.gfile.rmtree(os.path.join(export_dir, name))

@@ -8,18 +8,13 @@ image."
 
 import collections
 import json
+import os
 import pathlib
 import sys
 
-import numpy as np
 from absl import app, flags
-from PIL import Image
 
-import tf_estimator  # before TensorFlow, to keep its import quiet
-import tensorflow as tf
-from images import prepare_image, read_image
-from inputs import IMAGE_SIZE
-from model import HParams, model_fn
+import command_line
 
 FLAGS = flags.FLAGS
 
@@ -31,16 +26,41 @@ def define_flags():
     flags.DEFINE_boolean("json", False, "Print a JSON object a line: path, class, probabilities.")
 
 
+def check_flags(argv):
+    """Exits with 2 and a line if images are missing or the flags do not go together."""
+    if len(argv) < 2:
+        command_line.end("which images? usage: predict.py [--flags] IMAGE_OR_DIRECTORY ...")
+    if FLAGS.show and FLAGS.json:
+        command_line.end("--show draws for people, --json writes for programs; give one of them")
+
+
+if __name__ == "__main__":  # before TensorFlow: its import takes seconds
+    command_line.end_on_signals(os._exit)
+    define_flags()
+    check_flags(command_line.parse_flags(sys.argv))
+
+import numpy as np
+from PIL import Image
+
+import tf_estimator  # before TensorFlow, to keep its import quiet
+import tensorflow as tf
+from errors import UserError
+from images import prepare_image, read_image
+from inputs import IMAGE_SIZE
+from model import model_fn
+from model_dir import check_checkpoint, find_whole_checkpoint, load_hparams
+
+
 def main(argv):
     """Prints a line for each image; returns 1 if one could not be read, else 0."""
+    command_line.end_on_signals(sys.exit)
     tf_estimator.set_up_logging()
-    if len(argv) < 2:
-        print("which images? usage: predict.py [--flags] IMAGE_OR_DIRECTORY ...", file=sys.stderr)
-        return 2
+    os.environ.pop("TF_CONFIG", None)  # of a cluster's pod; reading a digit is no task of a cluster
     try:
-        estimator = load_estimator(FLAGS.model_dir)
-    except ValueError as error:
-        print(f"--model_dir: {error}", file=sys.stderr)
+        estimator = load_estimator(os.path.expanduser(FLAGS.model_dir))
+        checkpoint_path = find_checkpoint(estimator)
+    except UserError as error:
+        print(f"predict.py: {error}", file=sys.stderr)
         return 1
     failures = []
 
@@ -48,23 +68,39 @@ def main(argv):
         failures.append(path)
         print(f"{path}: {error}", file=sys.stderr)
 
-    for path, image, prediction in predict_images(estimator, find_images(argv[1:], report), report):
-        if FLAGS.show:
-            print(draw(image))
-        if FLAGS.json:
-            print(to_json(path, prediction), flush=True)
-        else:
-            print(to_text(path, prediction, FLAGS.top_k), flush=True)
+    paths = find_images(argv[1:], report)
+    try:
+        for path, image, prediction in predict_images(estimator, checkpoint_path, paths, report):
+            if FLAGS.show:
+                print(draw(image, sys.stdout.encoding))
+            if FLAGS.json:
+                print(to_json(path, prediction), flush=True)
+            else:
+                print(to_text(path, prediction, FLAGS.top_k), flush=True)
+    except BrokenPipeError:  # who reads has read enough, as `| head -1` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1 if failures else 0
 
 
 def load_estimator(model_dir):
-    """Rebuilds the Estimator that was trained in `model_dir`; ValueError if there is none."""
-    checkpoint = tf.train.latest_checkpoint(model_dir)
-    if not checkpoint:
-        raise ValueError(f"no model in {model_dir}; train one: python mnist_estimator.py")
+    """Rebuilds the Estimator that was trained in `model_dir`."""
     run_config = tf_estimator.RunConfig(model_dir=model_dir)
-    return tf_estimator.Estimator(model_fn, config=run_config, params=HParams.load(model_dir))
+    return tf_estimator.Estimator(model_fn, config=run_config, params=load_hparams(model_dir))
+
+
+def find_checkpoint(estimator):
+    """Returns the path of the Estimator's latest whole checkpoint.
+
+    Raises:
+      UserError: there is none, or it is of another model.
+    """
+
+    def input_fn():
+        return tf.zeros([1, IMAGE_SIZE, IMAGE_SIZE], tf.uint8), None
+
+    checkpoint_path = find_whole_checkpoint(estimator.model_dir)
+    check_checkpoint(checkpoint_path, estimator, input_fn, tf_estimator.ModeKeys.PREDICT)
+    return checkpoint_path
 
 
 def find_images(arguments, report):
@@ -85,7 +121,7 @@ def find_images(arguments, report):
         yield from map(str, inside)
 
 
-def predict_images(estimator, paths, report):
+def predict_images(estimator, checkpoint_path, paths, report):
     """Yields `(path, image, prediction)` for each image that can be read, all in one session.
 
     `image` is uint8 [28, 28]; `prediction` is what `model_fn` predicts, for one image.
@@ -107,7 +143,7 @@ def predict_images(estimator, paths, report):
         dataset = tf.data.Dataset.from_generator(prepared_images, output_signature=signature)
         return dataset.batch(128)  # [B, 28, 28]
 
-    for prediction in estimator.predict(input_fn):
+    for prediction in estimator.predict(input_fn, checkpoint_path=checkpoint_path):
         yield (*read.popleft(), prediction)
 
 
@@ -125,22 +161,17 @@ def to_json(path, prediction):
     )
 
 
-def draw(image):
+def draw(image, encoding):
     """A 28x28 image in 14 lines of text: each character holds two pixels, one above the other."""
+    characters = " ▄▀█"
+    try:
+        characters.encode(encoding)
+    except UnicodeEncodeError:
+        characters = " .'#"  # for a terminal that has no block characters
     pixels = image >= 128
-    blocks = np.array(list(" ▄▀█"))[2 * pixels[::2] + pixels[1::2]]  # [14, 28]
+    blocks = np.array(list(characters))[2 * pixels[::2] + pixels[1::2]]  # [14, 28]
     return "\n".join(map("".join, blocks))
 
 
-def parse_flags(argv):
-    """Exits with 2 for a usage error, as command-line programs do."""
-    try:
-        return FLAGS(argv)
-    except flags.Error as error:
-        print(f"{error}; see --help", file=sys.stderr)
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    define_flags()
-    app.run(main, flags_parser=parse_flags)
+    app.run(main, flags_parser=command_line.parse_flags)

@@ -5,12 +5,12 @@ import socket
 import pytest
 
 import inputs
-from benchmarks.local_cluster import get_cluster, start_cluster, start_task
-from cluster import adapt_run_config, check_tf_config, run_task
+from cluster import adapt_run_config, check_tf_config
 from conftest import read_scalars, read_until
+from errors import UserError
+from hparams import HParams
+from local_cluster import get_cluster, start_cluster, start_task
 from mnist_estimator import experiment_fn
-from model import HParams
-from model_dir import SetupError
 from tf_estimator import RunConfig
 
 CLUSTER = {"chief": ["a:1"], "worker": ["b:1", "b:2"], "ps": ["c:1"]}
@@ -110,8 +110,8 @@ def test_port_of_another_process_gets_one_clear_line(set_tf_config, tmp_path, sm
         set_tf_config("ps", 0, {"chief": ["127.0.0.1:1"], "ps": [address]})
         run_config = RunConfig(model_dir=str(tmp_path))
         experiment = experiment_fn(run_config, HParams(), small_data_dir)
-        with pytest.raises(SetupError, match=f"{address}: Address already in use"):
-            run_task(experiment)
+        with pytest.raises(UserError, match=f"{address}: Address already in use"):
+            experiment.train_and_evaluate()
 
 
 @pytest.fixture

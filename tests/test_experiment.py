@@ -7,8 +7,8 @@ import tensorflow as tf
 
 import inputs
 import mnist_estimator
-from model import HParams
-from model_dir import SetupError
+from errors import UserError
+from hparams import HParams
 from tf_estimator import RunConfig
 
 
@@ -56,7 +56,7 @@ def test_evaluates_at_every_min_eval_frequency_steps_and_at_the_end(tmp_path):
     result = subject.train_and_evaluate()
     assert list(subject.results) == [4, 8, 10]
     assert result == subject.results[10]
-    assert scalars(tmp_path / "eval")["Accuracy"] == [4, 8, 10]
+    assert scalars(tmp_path / "eval_validation")["Accuracy"] == [4, 8, 10]
 
 
 def test_a_run_that_has_reached_train_steps_is_evaluated(tmp_path):
@@ -77,11 +77,11 @@ def test_train_does_not_evaluate(tmp_path):
     subject = experiment(tmp_path, train_steps=5, min_eval_frequency=2)
     subject.train()
     assert subject.results == {}
-    assert "Accuracy" not in scalars(tmp_path / "eval")
+    assert "Accuracy" not in scalars(tmp_path / "eval_validation")
 
 
 def test_evaluate_without_a_checkpoint_is_an_error(tmp_path):
-    with pytest.raises(SetupError, match="has no checkpoint yet; train first"):
+    with pytest.raises(UserError, match="has no checkpoint yet; train first"):
         experiment(tmp_path).evaluate()
 
 

@@ -1,11 +1,10 @@
-import json
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import model
-from model import HParams, model_fn
+from hparams import HParams
+from model import model_fn
 from tf_estimator import Estimator, EstimatorSpec, ModeKeys, RunConfig
 
 SHAPES = {
@@ -126,68 +125,3 @@ def test_bfloat16_needs_a_processor_that_has_it(tmp_path, monkeypatch, flags, pr
     found = model.has_bfloat16(tmp_path / "cpuinfo")
     monkeypatch.setattr(model, "has_bfloat16", lambda: found)
     assert model.get_precision(HParams(precision="bfloat16")) == precision
-
-
-def test_hparams_defaults_are_the_originals():
-    assert HParams().values() == {
-        "learning_rate": 0.002,
-        "n_classes": 10,
-        "train_steps": 5000,
-        "min_eval_frequency": 100,
-        "batch_size": 128,
-        "precision": "float32",
-    }
-
-
-def test_parse_converts_each_value_to_its_type():
-    params = HParams().parse("learning_rate=1, train_steps=2000")
-    assert params == HParams(learning_rate=1.0, train_steps=2000)
-    assert isinstance(params.learning_rate, float)
-
-
-def test_hparams_are_immutable():
-    with pytest.raises(AttributeError):
-        HParams().learning_rate = 1
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        "momentum=0.9",
-        "train_steps",
-        "train_steps=",
-        "train_steps=0",
-        "train_steps=1.5",
-        "train_steps=many",
-        "learning_rate=-0.1",
-        "learning_rate=0",
-        "learning_rate=nan",
-        "learning_rate=inf",
-        "n_classes=1",
-        "batch_size=-1",
-        "precision=float16",
-    ],
-)
-def test_invalid_hparams_are_an_error_that_lists_the_valid_names(values):
-    with pytest.raises(ValueError, match=values.split("=")[0]) as error:
-        HParams().parse(values)
-    assert all(name in str(error.value) for name in HParams._fields)
-    assert "\n" not in str(error.value)
-
-
-def test_hparams_are_kept_in_the_model_dir(tmp_path):
-    params = HParams(n_classes=47, learning_rate=0.01)
-    params.save(tmp_path)
-    assert HParams.load(tmp_path) == params
-    assert json.loads(params.to_json()) == params.values()
-
-
-def test_a_model_dir_of_2017_has_the_default_hparams(tmp_path):
-    assert HParams.load(tmp_path) == HParams()
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"depth": 3}', '{"batch_size": null}'])
-def test_damaged_hparams_file_is_named(tmp_path, content):
-    (tmp_path / "hparams.json").write_text(content)
-    with pytest.raises(ValueError, match=r"hparams\.json: "):
-        HParams.load(tmp_path)

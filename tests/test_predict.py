@@ -78,7 +78,7 @@ def test_a_missing_model_is_a_line(digits, tmp_path):
     process = run_script("predict.py", f"--model_dir={tmp_path}", digits / "00.png")
     assert process.returncode == 1
     assert process.stderr == (
-        f"--model_dir: no model in {tmp_path}; train one: python mnist_estimator.py\n"
+        f"predict.py: {tmp_path} has no checkpoint yet; train first: python mnist_estimator.py\n"
     )
 
 
@@ -91,7 +91,8 @@ def test_png_files_get_the_classes_of_their_arrays(tmp_path, mnist_data):
     estimator = predict.load_estimator(MODEL_DIR_2017)
     paths = [str(tmp_path / f"{i:04}.png") for i in range(1000)]
     classes = [
-        prediction["class"] for _, _, prediction in predict.predict_images(estimator, paths, None)
+        prediction["class"]
+        for _, _, prediction in predict.predict_images(estimator, None, paths, None)
     ]
     expected = estimator.predict(lambda: tf.data.Dataset.from_tensor_slices(images).batch(128))
     assert classes == [prediction["class"] for prediction in expected]
@@ -112,6 +113,6 @@ def test_top_k_prints_the_most_likely_classes():
 def test_show_draws_two_pixels_a_character():
     image = np.zeros((28, 28), np.uint8)
     image[0, 0] = image[1, 1] = image[:2, 2] = 255
-    lines = predict.draw(image).splitlines()
+    lines = predict.draw(image, "utf-8").splitlines()
     assert lines[0] == "▀▄█" + 25 * " "
     assert (len(lines), {len(line) for line in lines}) == (14, {28})

@@ -1,4 +1,5 @@
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -18,9 +19,11 @@ import model_dir as model_dir_module
 from conftest import ROOT, read_scalars, read_until
 from experiment import Experiment
 from hooks import EvaluationListener, StopHook
-from mnist_estimator import experiment_fn, run_schedule
-from model import HPARAMS_FILE, HParams
-from model_dir import errors_for_people, lock, set_damaged_checkpoints_aside
+from errors import UserError
+from hparams import HParams
+from learn_runner import run
+from mnist_estimator import experiment_fn
+from model_dir import HPARAMS_FILE, lock, set_damaged_checkpoints_aside
 from tf_estimator import RunConfig
 
 HPARAMS = "train_steps=40,min_eval_frequency=20"
@@ -28,10 +31,12 @@ HPARAMS = "train_steps=40,min_eval_frequency=20"
 
 def train(model_dir, data_dir, hparams=HPARAMS, schedule="train_and_evaluate"):
     """What the script does once its flags are read."""
-    params = HParams().parse(hparams)
-    experiment = experiment_fn(RunConfig(model_dir=str(model_dir)), params, data_dir)
-    with errors_for_people(str(model_dir)):
-        return run_schedule(experiment, params, schedule)
+    return run(
+        functools.partial(experiment_fn, data_dir=data_dir),
+        RunConfig(model_dir=str(model_dir)),
+        schedule,
+        HParams().parse(hparams),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +120,6 @@ def test_handlers_are_put_back():
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with StopHook().handlers():
         assert signal.getsignal(signal.SIGINT) != before[0]
-        signal.raise_signal(signal.SIGTERM)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
@@ -245,9 +249,9 @@ def test_leftovers_of_a_killed_save_are_removed(model_dir):
 def assert_refused(model_dir, data_dir, *words, hparams="train_steps=80,min_eval_frequency=20"):
     """Training has to end with one line with these words, and to leave all checkpoints whole."""
     before = get_files(model_dir) if model_dir.is_dir() else {}
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(UserError) as refused:
         train(model_dir, data_dir, hparams)
-    line = ended.value.code
+    line = str(refused.value)
     assert "\n" not in line
     for word in words:
         assert word in line
@@ -276,16 +280,15 @@ class FillDiskHook(tf.compat.v1.train.SessionRunHook):
 def test_disk_too_full_for_events(when, mount_tmpfs, trained, small_data_dir):
     model_dir = mount_tmpfs("30m") / "model"
     shutil.copytree(trained, model_dir)
-    params = HParams()
-    experiment = experiment_fn(RunConfig(model_dir=str(model_dir)), params, small_data_dir)
+    run_config = RunConfig(model_dir=str(model_dir))
+    experiment = experiment_fn(run_config, HParams(), small_data_dir)
     fill_disk_hook = FillDiskHook(model_dir)
     if when == "before the evaluation":
         fill_disk_hook.end(None)
     else:
         experiment.eval_hooks.append(fill_disk_hook)
-    refused = pytest.raises(SystemExit, match="No space left on device")
-    with refused, errors_for_people(str(model_dir)):
-        run_schedule(experiment, params, "evaluate")
+    with pytest.raises(UserError, match="No space left on device"):
+        experiment.evaluate()
 
 
 def test_file_size_limit(model_dir, small_data_dir):
@@ -332,9 +335,10 @@ def test_second_training_is_refused_and_names_the_first(model_dir, small_data_di
 
 
 def test_lock_of_a_dead_process_is_no_obstacle(model_dir, small_data_dir):
-    (model_dir / model_dir_module.LOCK_FILE).write_text("1 on somewhere")
+    (model_dir / model_dir_module.LOCK_FILE).touch()
+    (model_dir / model_dir_module.HOLDER_FILE).write_text("1 on somewhere")
     train(model_dir, small_data_dir)
-    assert (model_dir / model_dir_module.LOCK_FILE).read_text().startswith(f"{os.getpid()} ")
+    assert (model_dir / model_dir_module.HOLDER_FILE).read_text().startswith(f"{os.getpid()} ")
 
 
 def test_evaluation_beside_a_training(model_dir, small_data_dir):
@@ -352,7 +356,7 @@ def test_diverging_run_keeps_the_checkpoints(model_dir, small_data_dir):
 
 def test_weights_that_are_not_finite_are_not_saved(model_dir, small_data_dir, monkeypatch):
     # Each step is followed by a save, so that the one that makes the NaN would be saved as well.
-    monkeypatch.setattr(Experiment, "evaluate", lambda experiment: None)
+    monkeypatch.setattr(Experiment, "_evaluate", lambda experiment: None)
     hparams = "learning_rate=1e38,train_steps=80,min_eval_frequency=1"
     assert_refused(model_dir, small_data_dir, "diverged", hparams=hparams)
     reader = tf.train.load_checkpoint(str(model_dir))

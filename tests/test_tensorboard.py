@@ -14,12 +14,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-import hooks
 import inputs
 import mnist_estimator
 import pictures
+import summaries
 import tf_estimator
-from model import HParams
+from hparams import HParams
 
 TRAIN_STEPS, EVAL_STEPS = [1, 101], [50, 100, 150, 200]
 PARAMETERS = {
@@ -167,7 +167,7 @@ def evaluation(finished_run, mnist_data, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         for name in ("draw_confusion_matrix", "draw_mistakes"):
-            monkeypatch.setattr(hooks, name, draw(name))
+            monkeypatch.setattr(summaries, name, draw(name))
         experiment.evaluate()
     input_fn, hook = inputs.get_test_inputs(inputs.EVAL_BATCH_SIZE, mnist_data)
     batches = experiment.estimator.predict(input_fn, hooks=[hook], yield_single_examples=False)
@@ -200,7 +200,7 @@ def test_confusion_matrix_counts_the_predictions_of_all_batches(evaluation, mnis
 def test_mistakes_are_the_most_confident_of_all_batches_in_order(evaluation, mnist_data):
     confidence = evaluation.probabilities.max(axis=-1)
     confidence[mnist_data.test.labels == evaluation.classes] = 0
-    order = np.argsort(-confidence, kind="stable")[: hooks.N_MISTAKES]
+    order = np.argsort(-confidence, kind="stable")[: summaries.N_MISTAKES]
     expected = (*mnist_data.test, evaluation.classes, confidence)
     for mistakes, values in zip(evaluation.mistakes, expected):
         np.testing.assert_array_equal(mistakes, values[order])
@@ -221,7 +221,7 @@ def test_pr_curve_has_the_counts_of_a_threshold_of_one_half(evaluation, mnist_da
     is_label = mnist_data.test.labels == index
     is_predicted = evaluation.probabilities[:, index] >= 0.5
     curve = tf.make_ndarray(evaluation.values[f"per_class/{index}/pr_curves"].tensor)
-    assert curve[:4, hooks.N_SCORES // 2].tolist() == [
+    assert curve[:4, summaries.N_SCORES // 2].tolist() == [
         np.sum(is_label & is_predicted),
         np.sum(~is_label & is_predicted),
         np.sum(~is_label & ~is_predicted),

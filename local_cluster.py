@@ -1,6 +1,6 @@
 """Starts a cluster on this machine: a chief, workers, a parameter server and an evaluator.
 
-    python benchmarks/local_cluster.py --workers 2 -- --model_dir /tmp/cluster
+    python local_cluster.py --workers 2 -- --model_dir /tmp/cluster
 
 What follows `--` goes to each `mnist_estimator.py`. It prints what they print, and how long the
 steps took. Ctrl-C stops the chief first, which saves a checkpoint, and then the others.
@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 
-SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "mnist_estimator.py"
+SCRIPT = pathlib.Path(__file__).resolve().parent / "mnist_estimator.py"
 
 
 def get_cluster(n_workers):

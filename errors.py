@@ -1,0 +1,69 @@
+"""What goes wrong by the user's or the machine's doing: one line instead of a traceback."""
+
+import contextlib
+import errno
+import os
+import threading
+
+import tensorflow as tf
+
+# Why a file can't be written, in the words that TensorFlow's messages end with.
+_CAUSES = {
+    os.strerror(number)
+    for number in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EIO,
+    )
+}
+
+
+class UserError(ValueError):
+    """What the user has to see to: one line that says what is wrong, where, and what to do."""
+
+
+@contextlib.contextmanager
+def explained(model_dir):
+    """Raises a `UserError` where training diverged or a file can't be used."""
+    previous_excepthook = threading.excepthook
+
+    def excepthook(args):
+        # The thread that writes events; the main thread raises the same error afterwards.
+        if not _find_storage_problem(args.exc_value, model_dir):
+            previous_excepthook(args)
+
+    threading.excepthook = excepthook
+    try:
+        yield
+    except UserError:
+        raise
+    except tf.compat.v1.train.NanLossDuringTrainingError as error:
+        raise UserError(
+            "training diverged, the loss is not a number any more; the last checkpoint is "
+            f"{tf.train.latest_checkpoint(model_dir)}; give a smaller --hparams learning_rate"
+        ) from error
+    except (OSError, RuntimeError, tf.errors.OpError) as error:
+        problem = _find_storage_problem(error, model_dir)
+        if not problem:
+            raise
+        raise UserError(
+            f"{problem}; earlier checkpoints are as they were, "
+            "run the same command again once this is mended"
+        ) from error
+    finally:
+        threading.excepthook = previous_excepthook
+
+
+def _find_storage_problem(error, model_dir):
+    """Returns which file can't be used and why, or None if the error is of another kind."""
+    if isinstance(error, OSError) and (error.filename or error.strerror in _CAUSES):
+        return f"{error.filename or model_dir}: {error.strerror}"
+    for line in str(error).splitlines():
+        path, _, cause = line.rpartition("; ")
+        if cause in _CAUSES:
+            return f"{path}: {cause}"
+    return None
