@@ -119,21 +119,26 @@ def model_fn(features, labels, mode, params, *, summary_images=True):
 
 
 def get_precision(params):
-    """Returns the type to compute in: bfloat16 only if the processor has instructions for it."""
-    if params.precision == "bfloat16" and not has_bfloat16():
-        message = "this processor has no bfloat16 instructions: computing in float32 instead"
-        logging.log_first_n(logging.WARNING, message, 1)
-        return "float32"
+    """Returns the type to compute in: no bfloat16 on a processor without instructions for it."""
+    if params.precision == "bfloat16" and not tf.config.list_physical_devices("GPU"):
+        available = has_bfloat16()
+        if available is None:
+            message = "it is not known here whether this processor has bfloat16 instructions"
+            logging.log_first_n(logging.WARNING, f"{message}; without them float32 is sooner", 1)
+        elif not available:
+            message = "this processor has no bfloat16 instructions: computing in float32 instead"
+            logging.log_first_n(logging.WARNING, message, 1)
+            return "float32"
     return params.precision
 
 
 def has_bfloat16(cpuinfo="/proc/cpuinfo"):
-    """Looks for flags such as avx512_bf16 and amx_bf16, or bf16 on Arm."""
+    """Looks for flags such as amx_bf16, or bf16 on Arm; None if there is no such file."""
     try:
         with open(cpuinfo) as file:
             return any(flag.endswith("bf16") for flag in file.read().split())
     except OSError:
-        return False
+        return None
 
 
 def get_train_op_fn(loss, params):

@@ -54,6 +54,7 @@ from model_dir import check_checkpoint, find_whole_checkpoint, load_hparams
 def main(argv):
     """Prints a line for each image; returns 1 if one could not be read, else 0."""
     command_line.end_on_signals(sys.exit)
+    sys.stdout.reconfigure(errors="backslashreplace")  # for names that a terminal can't show
     tf_estimator.set_up_logging()
     os.environ.pop("TF_CONFIG", None)  # of a cluster's pod; reading a digit is no task of a cluster
     try:

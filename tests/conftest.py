@@ -31,16 +31,21 @@ def model_dir_2017(tmp_path):
     return pathlib.Path(shutil.copytree(MODEL_DIR_2017, tmp_path / "model_dir_2017"))
 
 
-def run_script(name, *arguments, cwd=ROOT, **kwargs):
+def get_environment(**variables):
+    """Returns the environment of a user who has set nothing for TensorFlow but the variables."""
+    inherited = {key: os.environ[key] for key in os.environ if not key.startswith("TF_")}
+    return {**inherited, **variables}
+
+
+def run_script(name, *arguments, cwd=ROOT, stdin=None, **variables):
     """Runs an entry script as a user does; returns the completed process, its output as text."""
-    environment = {key: os.environ[key] for key in os.environ if not key.startswith("TF_")}
     return subprocess.run(
         [sys.executable, str(ROOT / name), *map(str, arguments)],
         cwd=cwd,
-        env=environment,
+        env=get_environment(**variables),
+        stdin=stdin,
         capture_output=True,
         text=True,
-        **kwargs,
     )
 
 
@@ -76,10 +81,9 @@ def start_script():
     processes = []
 
     def start(name, *arguments):
-        environment = {key: os.environ[key] for key in os.environ if not key.startswith("TF_")}
         process = subprocess.Popen(
             [sys.executable, str(ROOT / name), *map(str, arguments)],
-            env=environment,
+            env=get_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -114,6 +114,24 @@ def test_port_of_another_process_gets_one_clear_line(set_tf_config, tmp_path, sm
             experiment.train_and_evaluate()
 
 
+@pytest.mark.parametrize("task_type", ["chief", "worker", "ps", "evaluator"])
+def test_a_finished_job_that_is_started_again_ends_at_once(
+    task_type, set_tf_config, tmp_path, small_data_dir, caplog
+):
+    params = HParams(train_steps=2)
+    experiment_fn(RunConfig(str(tmp_path)), params, small_data_dir).train_and_evaluate()
+    events = sorted(path.name for path in (tmp_path / "eval").iterdir())
+    set_tf_config(task_type, 0)
+    caplog.set_level("INFO", logger="absl")
+    run_config = adapt_run_config(RunConfig(str(tmp_path)))
+    experiment_fn(run_config, params, small_data_dir).train_and_evaluate()
+    said = (
+        "is evaluated up to step 2 already" if task_type == "evaluator" else "is at step 2 already"
+    )
+    assert f"{tmp_path} {said}" in caplog.text
+    assert sorted(path.name for path in (tmp_path / "eval").iterdir()) == events
+
+
 @pytest.fixture
 def run_cluster():
     """`start_cluster`, whose processes do not outlive the test."""

@@ -7,18 +7,26 @@ import tensorflow as tf
 
 import inputs
 import mnist_estimator
+import predict
 from errors import UserError
 from hparams import HParams
 from tf_estimator import RunConfig
 
 
-def experiment(model_dir, seed=None, **hparams):
+def experiment(model_dir, seed=None, export_dir=None, **hparams):
     """The Experiment on the bundled data, evaluated on the 5,000 images of the validation split."""
     run_config = RunConfig(str(model_dir), tf_random_seed=seed)
-    params = HParams(**hparams)
     return mnist_estimator.experiment_fn(
-        run_config, params, inputs.BUNDLED_DATA_DIR, eval_split="validation"
+        run_config,
+        HParams(**hparams),
+        inputs.BUNDLED_DATA_DIR,
+        eval_split="validation",
+        export_dir=export_dir,
     )
+
+
+def weights(model_dir):
+    return tf.train.load_variable(str(model_dir), "MnistConvNet/fn5/weights")
 
 
 def scalars(events_dir):
@@ -113,6 +121,118 @@ def test_one_seed_gives_one_result_bit_for_bit(tmp_path):
     for name, _ in tf.train.list_variables(str(tmp_path / "a")):
         values = [tf.train.load_variable(str(tmp_path / run), name) for run in ("a", "b")]
         np.testing.assert_array_equal(*values)
+
+
+def test_one_seed_with_the_same_stop_gives_one_result(tmp_path):
+    for name in ("a", "b"):
+        experiment(tmp_path / name, seed=3, train_steps=10).train()
+        experiment(tmp_path / name, seed=3, train_steps=20).train()
+    np.testing.assert_array_equal(weights(tmp_path / "a"), weights(tmp_path / "b"))
+
+
+def first_images(subject):
+    """The first batch of a training session that begins now."""
+    images = []
+
+    class Recorder(tf.compat.v1.train.SessionRunHook):
+        def begin(self):
+            # The Estimator has made the graph, the model is not there yet.
+            operations = tf.compat.v1.get_default_graph().get_operations()
+            self.batch = next(op for op in operations if op.type == "IteratorGetNext").outputs[0]
+
+        def before_run(self, run_context):
+            return tf.compat.v1.train.SessionRunArgs(self.batch)
+
+        def after_run(self, run_context, run_values):
+            images.append(run_values.results)
+
+    subject.train_hooks.append(Recorder())
+    subject.train()
+    return images[0]
+
+
+def test_a_seeded_run_that_goes_on_sees_fresh_batches(tmp_path):
+    start = first_images(experiment(tmp_path / "a", seed=3, train_steps=2))
+    same_start = first_images(experiment(tmp_path / "b", seed=3, train_steps=2))
+    resumed = first_images(experiment(tmp_path / "a", seed=3, train_steps=4))
+    np.testing.assert_array_equal(start, same_start)
+    assert (start != resumed).any()
+
+
+def test_validation_has_its_own_evaluation_directory(tmp_path):
+    subject = experiment(tmp_path, train_steps=2)
+    subject.train_and_evaluate()
+    assert scalars(tmp_path / "eval_validation")["Accuracy"] == [2]
+    assert not (tmp_path / "eval").exists()
+
+
+def test_a_resume_logs_which_hyperparameters_changed(tmp_path, caplog):
+    experiment(tmp_path, train_steps=2).train()
+    caplog.set_level("INFO", logger="absl")
+    experiment(tmp_path, train_steps=3, learning_rate=0.01).train()
+    assert [message for message in caplog.messages if "from here on" in message] == [
+        "learning_rate is 0.01 from here on, it was 0.002",
+        "train_steps is 3 from here on, it was 2",
+    ]
+
+
+def test_a_first_run_logs_no_change(tmp_path, caplog):
+    caplog.set_level("INFO", logger="absl")
+    experiment(tmp_path, train_steps=1, learning_rate=0.01).train()
+    assert not [message for message in caplog.messages if "from here on" in message]
+
+
+def test_hyperparameters_stay_if_nothing_is_left_to_train(tmp_path):
+    experiment(tmp_path, train_steps=2).train()
+    before = (tmp_path / "hparams.json").read_text()
+    experiment(tmp_path, train_steps=1, learning_rate=0.01).train()
+    assert (tmp_path / "hparams.json").read_text() == before
+
+
+def test_train_returns_its_last_step(tmp_path):
+    assert experiment(tmp_path, train_steps=3).train() == {"global_step": 3}
+
+
+def test_an_export_dir_that_cannot_be_used_is_found_before_training(tmp_path):
+    (tmp_path / "file").touch()
+    subject = experiment(tmp_path / "model", export_dir=str(tmp_path / "file"), train_steps=2)
+    with pytest.raises(UserError, match=f"--export_dir {tmp_path}/file is a file"):
+        subject.train()
+    assert not list((tmp_path / "model").glob("model.ckpt*"))
+
+
+def test_training_exports_when_it_ends(tmp_path):
+    subject = experiment(tmp_path / "model", export_dir=str(tmp_path / "export"), train_steps=2)
+    subject.train_and_evaluate()
+    [path] = (tmp_path / "export").iterdir()
+    assert (path / "saved_model.pb").exists()
+
+
+def test_an_export_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
+    subject = experiment(tmp_path / "model", export_dir=str(tmp_path / "export"), train_steps=1)
+    subject.train()
+    [whole] = (tmp_path / "export").iterdir()
+
+    def export_saved_model(export_dir, *args, **kwargs):
+        (tmp_path / "export" / "temp-1" / "variables").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subject.estimator, "export_saved_model", export_saved_model)
+    with pytest.raises(KeyboardInterrupt):
+        subject.export()
+    assert list((tmp_path / "export").iterdir()) == [whole]
+
+
+def test_directories_of_tensorflows_file_systems(tmp_path):
+    url = f"file://{tmp_path}"
+    subject = experiment(f"{url}/model", export_dir=f"{url}/export", train_steps=3)
+    assert subject.train_and_evaluate()["global_step"] == 3
+    again = experiment(f"{url}/model", export_dir=f"{url}/export", train_steps=5)
+    assert again.train_and_evaluate()["global_step"] == 5
+    assert (tmp_path / "model" / "model.ckpt-5.index").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "export"}
+    estimator = predict.load_estimator(f"{url}/model")
+    assert predict.find_checkpoint(estimator) == f"{url}/model/model.ckpt-5"
 
 
 def test_another_seed_gives_another_result(tmp_path):

@@ -1,5 +1,7 @@
+import errno
 import gzip
 import hashlib
+import os
 import shutil
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import inputs
+from errors import UserError
 
 SHA_256 = {
     inputs.TRAIN_IMAGES: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -57,9 +60,55 @@ def test_directory_without_the_files_gets_the_bundled_ones(tmp_path):
     assert copied == {f"{name}.gz" for name in inputs.FILE_NAMES}
 
 
+def test_filling_a_directory_is_told(tmp_path, caplog):
+    caplog.set_level("INFO", logger="absl")
+    inputs.read_data_sets(tmp_path)
+    assert caplog.messages == [f"{tmp_path} is empty: the bundled MNIST files are copied there"]
+
+
+def test_hidden_files_do_not_count(tmp_path):
+    (tmp_path / ".mnist-killed").mkdir()
+    assert len(inputs.read_data_sets(tmp_path).test.labels) == 10000
+
+
+def test_directory_with_other_files_gets_nothing(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(
+        UserError, match=f"--data_dir {tmp_path}: has no train-images-idx3"
+    ) as error:
+        inputs.read_data_sets(tmp_path)
+    assert all(name in str(error.value) for name in inputs.FILE_NAMES)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_file_is_no_data_directory(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=f"--data_dir {tmp_path}/file is a file"):
+        inputs.read_data_sets(tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", ["data", f"data/{inputs.TEST_LABELS}.gz"])
+def test_a_link_that_leads_nowhere_is_named(tmp_path, name):
+    link = tmp_path / name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "gone")
+    with pytest.raises(UserError, match=f"{link}: a link to {tmp_path}/gone, which is not there"):
+        inputs.read_data_sets(tmp_path / "data")
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    def refuse(source, target):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), target)
+
+    monkeypatch.setattr(inputs.shutil, "copy", refuse)
+    with pytest.raises(UserError, match=f"--data_dir {tmp_path}: .*: Read-only file system; give"):
+        inputs.read_data_sets(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_missing_files_are_named(data_dir):
     (data_dir / f"{inputs.TEST_LABELS}.gz").unlink()
-    with pytest.raises(ValueError, match=f"has no {inputs.TEST_LABELS} ") as error:
+    with pytest.raises(UserError, match=f"has no {inputs.TEST_LABELS} ") as error:
         inputs.read_data_sets(data_dir)
     assert inputs.TRAIN_IMAGES not in str(error.value)
 
@@ -90,7 +139,7 @@ IMAGES, LABELS = inputs.TEST_IMAGES, inputs.TEST_LABELS
 )
 def test_damaged_file_is_named(data_dir, name, damaged, message):
     (data_dir / f"{name}.gz").write_bytes(damaged())
-    with pytest.raises(ValueError, match=message) as error:
+    with pytest.raises(UserError, match=message) as error:
         inputs.read_data_sets(data_dir)
     assert f"{name}.gz" in str(error.value)
     assert "\n" not in str(error.value)
@@ -101,12 +150,12 @@ def test_corrupt_gzip_data_is_an_error(data_dir):
     content = bytearray(path.read_bytes())
     content[1000:1100] = bytes(100)
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"t10k-images-idx3-ubyte\.gz: not a whole gzip file"):
+    with pytest.raises(UserError, match=r"t10k-images-idx3-ubyte\.gz: not a whole gzip file"):
         inputs.read_data_sets(data_dir)
 
 
 def test_label_outside_the_classes_is_an_error():
-    with pytest.raises(ValueError, match=r"label 9 is outside 0\.\.8; set --hparams n_classes=10"):
+    with pytest.raises(UserError, match=r"label 9 is outside 0\.\.8; set --hparams n_classes=10"):
         inputs.read_data_sets(inputs.BUNDLED_DATA_DIR, n_classes=9)
 
 
@@ -114,7 +163,7 @@ def test_images_of_another_size_are_an_error(data_dir):
     content = np.frombuffer(unzipped(inputs.TEST_IMAGES), np.uint8).copy()
     content[8:16] = [0, 0, 0, 14, 0, 0, 0, 56]
     (data_dir / f"{inputs.TEST_IMAGES}.gz").write_bytes(gzip.compress(content, 1))
-    with pytest.raises(ValueError, match="images of 14x56 pixels, but the network takes 28x28"):
+    with pytest.raises(UserError, match="images of 14x56 pixels, but the network takes 28x28"):
         inputs.read_data_sets(data_dir)
 
 

@@ -58,23 +58,40 @@ def test_warning_verbosity_shows_nothing_of_a_good_run(tmp_path):
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--hparams=depth=3", "unknown hyperparameter 'depth'; --hparams takes (with defaults)"),
-        ("--hparams=train_steps=0", "train_steps=0 has to be int in 1.."),
-        ("--schedule=test", "should be one of <train_and_evaluate|train|evaluate|export>"),
-        ("--eval_split=train", "should be one of <test|validation>"),
-        ("--seed=-1", "-1 is not an integer in the range"),
-        ("stray", "unexpected argument stray"),
-        ("--schedule=export", "--schedule=export needs --export_dir"),
         ("--schedule=evaluate", "has no checkpoint yet; train first"),
-        ("--data_dir=model.py", "model.py"),
+        ("--data_dir=model.py", "--data_dir model.py is a file; give a directory"),
+        ("--data_dir=tests", "--data_dir tests: has no train-images-idx3-ubyte, train-labels"),
+        ("--export_dir=model.py", "--export_dir model.py is a file; give a directory"),
     ],
 )
-def test_a_users_mistake_is_a_line_and_writes_nothing(tmp_path, flag, message):
+def test_a_users_mistake_is_a_line_and_trains_nothing(tmp_path, flag, message):
     process = run_script("mnist_estimator.py", f"--model_dir={tmp_path}/model", flag)
-    assert process.returncode != 0
+    assert process.returncode == 1
+    assert process.stderr.splitlines()[-1].startswith("mnist_estimator.py: ")
     assert message in process.stderr
     assert "Traceback" not in process.stderr
-    assert not (tmp_path / "model").exists()
+    assert not list(tmp_path.glob("model/model.ckpt-*"))
+
+
+def test_home_directory_in_path_flags(tmp_path):
+    home = tmp_path / "home"
+    (home / "data").mkdir(parents=True)
+    flags = ["--model_dir=~/model", "--data_dir=~/data", "--export_dir=~/export"]
+    process = run_script(
+        "mnist_estimator.py", *flags, "--hparams=train_steps=1", cwd=tmp_path, HOME=str(home)
+    )
+    assert process.returncode == 0, process.stderr
+    assert {path.name for path in home.iterdir()} >= {"model", "data", "export"}
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+    process = run_script("predict.py", "--model_dir=~/model", ROOT / "image.png", HOME=str(home))
+    assert process.returncode == 0, process.stderr
+
+
+def test_schedule_train_says_what_it_did(tmp_path):
+    flags = [f"--model_dir={tmp_path}/model", "--hparams=train_steps=3", "--schedule=train"]
+    process = run_script("mnist_estimator.py", *flags)
+    line = process.stderr.splitlines()[-4]
+    assert re.fullmatch(r"done in \d+ s: trained to step 3", line)
 
 
 def test_both_entries_can_be_imported_in_one_process():

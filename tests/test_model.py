@@ -116,12 +116,24 @@ def test_bfloat16_keeps_the_variables_of_float32():
 
 
 @pytest.mark.parametrize(
-    ("flags", "precision"),
-    [("fpu avx512_bf16 avx2", "bfloat16"), ("fpu avx2", "float32"), (None, "float32")],
+    ("flags", "gpus", "precision", "message"),
+    [
+        ("fpu avx512_bf16 avx2", [], "bfloat16", None),
+        ("Features : asimd bf16", [], "bfloat16", None),
+        ("fpu avx2", [], "float32", "computing in float32 instead"),
+        ("fpu avx2", ["GPU:0"], "bfloat16", None),
+        (None, [], "bfloat16", "it is not known here"),
+    ],
 )
-def test_bfloat16_needs_a_processor_that_has_it(tmp_path, monkeypatch, flags, precision):
+def test_bfloat16_needs_a_processor_that_has_it(
+    tmp_path, monkeypatch, flags, gpus, precision, message
+):
     if flags:
         (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
     found = model.has_bfloat16(tmp_path / "cpuinfo")
     monkeypatch.setattr(model, "has_bfloat16", lambda: found)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
+    messages = []
+    monkeypatch.setattr(model.logging, "log_first_n", lambda *args: messages.append(args[1]))
     assert model.get_precision(HParams(precision="bfloat16")) == precision
+    assert [message in text for text in messages] == ([True] if message else [])

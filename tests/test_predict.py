@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 
 import numpy as np
@@ -67,19 +68,77 @@ def test_json(digits):
     assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("arguments", [[], ["--unknown"], ["--top_k=0", "image.png"]])
-def test_a_usage_error_is_exit_code_2(arguments):
-    process = run_predict(*arguments)
-    assert process.returncode == 2
-    assert len(process.stderr.splitlines()) == 1
-
-
 def test_a_missing_model_is_a_line(digits, tmp_path):
     process = run_script("predict.py", f"--model_dir={tmp_path}", digits / "00.png")
     assert process.returncode == 1
     assert process.stderr == (
         f"predict.py: {tmp_path} has no checkpoint yet; train first: python mnist_estimator.py\n"
     )
+
+
+@pytest.fixture
+def model_dir(tmp_path):
+    """A copy of the model of 2017 to damage."""
+    return shutil.copytree(MODEL_DIR_2017, tmp_path / "model")
+
+
+def assert_refused(model_dir, digits, *words):
+    """predict.py has to end with exit code 1 and one line with these words."""
+    process = run_script("predict.py", f"--model_dir={model_dir}", digits / "00.png")
+    assert (process.returncode, process.stdout) == (1, "")
+    [line] = process.stderr.splitlines()
+    for word in ("predict.py: ", *words):
+        assert word in line
+
+
+def test_a_truncated_checkpoint_is_a_line(model_dir, digits):
+    os.truncate(model_dir / "model.ckpt-1000.data-00000-of-00001", 100000)
+    assert_refused(model_dir, digits, "model.ckpt-1000 is damaged", "train on to replace it")
+
+
+def test_a_foreign_checkpoint_is_a_line(model_dir, digits):
+    (model_dir / "hparams.json").write_text('{"n_classes": 47}')
+    assert_refused(model_dir, digits, "model.ckpt-1000 is of another model", "[256, 47]")
+
+
+def test_the_latest_whole_checkpoint_is_read(model_dir, digits):
+    for path in model_dir.glob("model.ckpt-1000.*"):
+        shutil.copy(path, model_dir / path.name.replace("1000", "2000"))
+    (model_dir / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-2000"')
+    os.truncate(model_dir / "model.ckpt-2000.data-00000-of-00001", 100000)
+    process = run_script("predict.py", f"--model_dir={model_dir}", digits / "00.png")
+    assert (process.returncode, process.stdout) == (0, f"{digits / '00.png'}: 7 (100.0%)\n")
+    [line] = process.stderr.splitlines()
+    assert "model.ckpt-2000 is damaged" in line
+    assert f"{model_dir}/model.ckpt-1000 is used instead" in line
+
+
+def test_the_task_of_a_cluster_is_not_taken_for_its_own(digits):
+    tf_config = {
+        "cluster": {"chief": ["localhost:1"], "worker": ["localhost:2"], "ps": ["localhost:3"]},
+        "task": {"type": "worker", "index": 0},
+    }
+    process = run_predict(digits / "00.png", TF_CONFIG=json.dumps(tf_config))
+    assert (process.returncode, process.stderr) == (0, "")
+
+
+def test_a_reader_that_has_enough_ends_it_quietly(digits, start_script):
+    process = start_script(
+        "predict.py", f"--model_dir={MODEL_DIR_2017}", *[digits / "00.png"] * 2000
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait() == 0
+
+
+def test_names_and_drawings_on_a_terminal_without_their_characters(digits, tmp_path):
+    path = tmp_path / "\u00fc.png"
+    shutil.copy(digits / "00.png", path)
+    process = run_predict("--show", path, PYTHONIOENCODING="ascii")
+    *drawing, line = process.stdout.splitlines()
+    assert (process.returncode, process.stderr) == (0, "")
+    assert line == rf"{tmp_path}/\xfc.png: 7 (100.0%)"
+    assert (len(drawing), set("".join(drawing))) == (14, set(" .'#"))
 
 
 def test_png_files_get_the_classes_of_their_arrays(tmp_path, mnist_data):
@@ -98,8 +157,7 @@ def test_png_files_get_the_classes_of_their_arrays(tmp_path, mnist_data):
     assert classes == [prediction["class"] for prediction in expected]
 
 
-def test_model_is_rebuilt_from_the_hyperparameters_kept_with_it(tmp_path):
-    model_dir = shutil.copytree(MODEL_DIR_2017, tmp_path / "model")
+def test_model_is_rebuilt_from_the_hyperparameters_kept_with_it(model_dir):
     (model_dir / "hparams.json").write_text('{"n_classes": 47}')
     assert predict.load_estimator(model_dir).params.n_classes == 47
 

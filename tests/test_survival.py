@@ -101,9 +101,40 @@ def test_signal_before_the_first_step_stops_after_it(tmp_path, small_data_dir, s
     assert process.returncode == 130
 
 
+@pytest.mark.parametrize("schedule", ["evaluate", "export"])
+def test_signal_ends_what_does_not_train(schedule, trained, tmp_path, small_data_dir, start_script):
+    flags = ["--model_dir", trained, "--data_dir", small_data_dir, "--schedule", schedule]
+    flags += ["--export_dir", tmp_path / "export"] if schedule == "export" else []
+    process = start_script("mnist_estimator.py", *flags)
+    read_until(process, "hyperparameters")
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[0] == ""
+    assert process.returncode == 130
+    assert not list(tmp_path.glob("export/*"))
+
+
+def test_signal_is_passed_on_once_all_is_saved(tmp_path, small_data_dir):
+    experiment = experiment_fn(
+        RunConfig(model_dir=str(tmp_path)), HParams(train_steps=20), small_data_dir
+    )
+
+    class Interrupt(tf.compat.v1.train.SessionRunHook):
+        def before_run(self, run_context):
+            if experiment.stop_hook.signal_number is None:
+                signal.raise_signal(signal.SIGINT)
+
+    experiment.train_hooks.append(Interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        experiment.train_and_evaluate()
+    assert experiment.latest_step() == 1
+    experiment.train_hooks.pop()
+    assert experiment.train_and_evaluate()["global_step"] == 20
+
+
 def test_second_signal_ends_the_process_at_once():
     code = """
-import signal, hooks
+import signal
+import hooks
 with hooks.StopHook().handlers():
     signal.raise_signal(signal.SIGINT)
     print("handled")

@@ -1,0 +1,95 @@
+"""What the scripts do before TensorFlow is there; a stand-in of that name takes its place."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+from hparams import HParams
+
+SCRIPTS = ("mnist_estimator.py", "predict.py")
+
+
+@pytest.fixture
+def run_with_tensorflow(tmp_path):
+    """A function that runs a script with a module of this source as `tensorflow`."""
+
+    def run(source, script, *arguments):
+        (tmp_path / "tensorflow.py").write_text(source)
+        return subprocess.run(
+            [sys.executable, str(ROOT / script), *arguments],
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_does_not_wait_for_tensorflow(run_with_tensorflow, script):
+    process = run_with_tensorflow("raise SystemExit('imported')", script, "--help")
+    assert "--model_dir: " in process.stdout
+    assert process.stderr == ""
+
+
+def test_help_lists_the_hyperparameters_with_their_defaults(run_with_tensorflow):
+    process = run_with_tensorflow("raise SystemExit", "mnist_estimator.py", "--help")
+    words = " ".join(process.stdout.split())
+    for name, value in HParams().values().items():
+        assert f"{name}={value}" in words
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("mnist_estimator.py", ["--hparams=depth=3"], "unknown hyperparameter 'depth'"),
+        ("mnist_estimator.py", ["--hparams=train_steps=0"], "train_steps=0 has to be int in 1.."),
+        ("mnist_estimator.py", ["--schedule=test"], "<train_and_evaluate|train|evaluate|export>"),
+        ("mnist_estimator.py", ["--eval_split=train"], "should be one of <test|validation>"),
+        ("mnist_estimator.py", ["--seed=-1"], "-1 is not an integer in the range"),
+        ("mnist_estimator.py", [f"--seed={2**31}"], "is not an integer in the range"),
+        ("mnist_estimator.py", ["stray"], "unexpected argument stray"),
+        ("mnist_estimator.py", ["--unknown"], "Unknown command line flag 'unknown'"),
+        ("mnist_estimator.py", ["--schedule=export"], "--schedule=export needs --export_dir"),
+        (
+            "mnist_estimator.py",
+            ["--schedule=evaluate", "--export_dir=x"],
+            "--schedule=evaluate exports nothing",
+        ),
+        ("predict.py", [], "which images?"),
+        ("predict.py", ["--unknown"], "Unknown command line flag 'unknown'"),
+        ("predict.py", ["--top_k=0", "image.png"], "top_k"),
+        ("predict.py", ["--show", "--json", "image.png"], "give one of them"),
+    ],
+)
+def test_a_usage_error_is_a_line_and_exit_code_2(run_with_tensorflow, script, arguments, message):
+    process = run_with_tensorflow("raise SystemExit('imported')", script, *arguments)
+    assert process.returncode == 2
+    [line] = process.stderr.splitlines()
+    assert line.startswith(f"{script}: ")
+    assert message in line
+    assert line.endswith("; see --help")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_during_the_import_ends_it_without_a_word(
+    run_with_tensorflow, script, number, exit_code
+):
+    # As C++ code that imports a module: it makes an ImportError of whatever is raised.
+    source = f"""
+import signal
+try:
+    signal.raise_signal({int(number)})
+except BaseException as error:
+    raise ImportError from error
+"""
+    process = run_with_tensorflow(
+        source, script, "image.png" if "predict" in script else "--seed=1"
+    )
+    assert (process.returncode, process.stdout, process.stderr) == (exit_code, "", "")
