@@ -3,7 +3,9 @@
 python mnist_estimator.py
 tensorboard --logdir ./mnist_training &
 pip install selenium
-python docs/screenshots.py http://localhost:6006
+python docs/screenshots.py http://localhost:6006 scalars images graph
+
+That of HPARAMS is of the three runs below ./runs that the README compares.
 """
 
 import pathlib
@@ -19,6 +21,7 @@ PAGES = {
     "scalars": ("scalars&_smoothingWeight=0&tagFilter=^(Accuracy|loss|OptimizeLoss)", 1280, 780),
     "images": ("images", 1280, 1240),
     "graph": ("graphs", 1500, 760),
+    "hparams": ("hparams", 1280, 420),
 }
 OPTIONS = (
     "headless=new",
@@ -29,7 +32,7 @@ OPTIONS = (
 )
 
 
-def main(address):
+def main(address, names):
     with tempfile.TemporaryDirectory() as user_data_dir:
         options = webdriver.ChromeOptions()
         options.binary_location = shutil.which("chromium")
@@ -37,7 +40,8 @@ def main(address):
             options.add_argument(f"--{option}")
         driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
         try:
-            for name, (page, width, height) in PAGES.items():
+            for name in names:
+                page, width, height = PAGES[name]
                 size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
                 driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
                 driver.get("about:blank")  # a new hash alone would not load the page again
@@ -51,4 +55,4 @@ def main(address):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2:])

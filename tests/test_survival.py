@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -56,8 +55,8 @@ def model_dir(trained, tmp_path):
 @pytest.fixture
 def mount_tmpfs(tmp_path):
     """A function that mounts a file system of so many bytes and returns its path."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a file system")
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root on Linux can mount a tmpfs")
     path = tmp_path / "tmpfs"
 
     def mount(size):
@@ -323,6 +322,7 @@ def test_disk_too_full_for_events(when, mount_tmpfs, trained, small_data_dir):
 
 
 def test_file_size_limit(model_dir, small_data_dir):
+    resource = pytest.importorskip("resource", reason="only Unix limits the size of files")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000000, limits[1]))
     try:
