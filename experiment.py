@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl import logging
 
 from cluster import run_task
-from errors import explained
+from errors import UserError, explained
 from evaluation import Evaluation
 from hooks import CheckpointGuard, EvaluationListener, StopHook
 from model_dir import (
@@ -150,8 +150,8 @@ class Experiment:
 
     def _keep_hparams(self, is_resumed):
         params, model_dir = self.estimator.params, self.estimator.model_dir
-        if is_resumed:
-            before = load_hparams(model_dir).values()
+        with contextlib.suppress(UserError):  # a damaged file is written anew
+            before = load_hparams(model_dir).values() if is_resumed else params.values()
             for name, value in params.values().items():
                 if value != before[name]:
                     logging.info("%s is %s from here on, it was %s", name, value, before[name])

@@ -182,6 +182,13 @@ def test_a_first_run_logs_no_change(tmp_path, caplog):
     assert not [message for message in caplog.messages if "from here on" in message]
 
 
+def test_damaged_hyperparameters_are_written_anew(tmp_path):
+    experiment(tmp_path, train_steps=2).train()
+    (tmp_path / "hparams.json").write_text("")
+    experiment(tmp_path, train_steps=3).train()
+    assert json.loads((tmp_path / "hparams.json").read_text()) == HParams(train_steps=3).values()
+
+
 def test_hyperparameters_stay_if_nothing_is_left_to_train(tmp_path):
     experiment(tmp_path, train_steps=2).train()
     before = (tmp_path / "hparams.json").read_text()
