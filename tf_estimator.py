@@ -2,12 +2,15 @@
 
 TensorFlow 2.15 is the last release with `tf.estimator`. From 2.16 on, the same code still lives in
 the package `tensorflow-estimator` 2.15.0 (pure Python), once three things are bridged; see
-`_bridge`. Everything private that this project touches is in this file.
+`_bridge`. Everything private that this project touches is in this file, and nothing of the rest of
+the project: taken alone, its `install` brings `tf.estimator` back to any program.
 """
 
 import importlib
 import importlib.util
 import os
+import shutil
+import subprocess
 import sys
 import types
 import warnings
@@ -19,25 +22,33 @@ def _import_tensorflow():
     """Imports TensorFlow without its C++ and CUDA notices, unless the user asked for them.
 
     Since 2.18 TensorFlow writes some of them, when it is imported and when it runs its first
-    session, whatever TF_CPP_MIN_LOG_LEVEL says. So file descriptor 2 looks away for both; what goes
-    wrong is raised all the same.
+    session, whatever TF_CPP_MIN_LOG_LEVEL says. So file descriptor 2 leads to `tail` for both,
+    which writes nothing before the end of its input: killed when all went well, it drops the
+    notices; when the import raises, or C++ aborts the process, it passes on what they say.
     """
     # A GPU's memory is taken as it is needed, not all at once.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    if "tensorflow" in sys.modules:
         return importlib.import_module("tensorflow")
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    asked_for = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("0", "1")
+    tail = shutil.which("tail")  # Windows has none
+    if asked_for or tail is None:
+        return importlib.import_module("tensorflow")
     stderr = os.dup(2)
-    with open(os.devnull, "w") as devnull:
-        os.dup2(devnull.fileno(), 2)
-    try:
-        tensorflow = importlib.import_module("tensorflow")
-        with tensorflow.Graph().as_default(), tensorflow.compat.v1.Session() as session:
-            session.run(tensorflow.constant(0))
-        return tensorflow
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
+    with subprocess.Popen([tail, "-n", "999"], stdin=subprocess.PIPE, stdout=stderr) as notices:
+        try:
+            os.dup2(notices.stdin.fileno(), 2)
+            tensorflow = importlib.import_module("tensorflow")
+            with tensorflow.Graph().as_default(), tensorflow.compat.v1.Session() as session:
+                session.run(tensorflow.constant(0))
+            notices.kill()
+            return tensorflow
+        except KeyboardInterrupt:
+            notices.kill()
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 tf = _import_tensorflow()
@@ -52,66 +63,57 @@ if not OLDEST <= tuple(int(part) for part in tf.__version__.split(".")[:2]) <= N
 
 
 def _bridge():
-    """Makes the modules of tensorflow-estimator importable without its `__init__`.
+    """Makes the package tensorflow-estimator importable; returns its `tf.estimator`.
 
     Nothing of TensorFlow itself is changed: each stand-in is an entry in `sys.modules` for a module
-    that this TensorFlow does not have, and the one below `tensorflow.` is removed again.
+    that this TensorFlow does not have, or whose own imports it does not have.
     """
-    spec = importlib.util.find_spec("tensorflow_estimator")
-    if spec is None:
+    if importlib.util.find_spec("tensorflow_estimator") is None:
         raise SystemExit(
             f"TensorFlow {tf.__version__} has no tf.estimator; "
             "run: pip install tensorflow-estimator==2.15.0"
         )
-    # 1. The package's own __init__ imports every canned estimator, and those need Keras 2.
-    package = types.ModuleType("tensorflow_estimator")
-    package.__path__ = list(spec.submodule_search_locations)
+    # 1. What TPUEstimator is made of left TensorFlow with 2.16.
+    tpu = types.ModuleType("tensorflow_estimator._api.v1.estimator.tpu")
 
-    # 2. Its export decorator uses a constant that TensorFlow no longer has; nothing here needs the
-    #    exported names.
+    # 2. The export decorator uses a constant that TensorFlow no longer has; the names are exported
+    #    already, in the package's _api.
     export = types.ModuleType("tensorflow_estimator.python.estimator.estimator_export")
     export.estimator_export = lambda *names, **kwargs: lambda symbol: symbol
 
-    # 3. The coordinator of tf.distribute strategies left TensorFlow with 2.16. Without a strategy
-    #    it is only asked these two questions; with one, no answer would be true.
+    # 3. The coordinator of tf.distribute strategies is gone, too. On one machine it was only asked
+    #    these two questions; across machines there is no true answer.
     coordinator = types.ModuleType("tensorflow.python.distribute.estimator_training")
     coordinator.should_run_distribute_coordinator = lambda config: False
+    coordinator.init_run_config = _init_run_config
 
-    def init_run_config(config, tf_config):
-        raise ValueError(
-            "RunConfig: a tf.distribute strategy needs TensorFlow 2.15, this is "
-            f"{tf.__version__}; leave train_distribute, eval_distribute and "
-            "experimental_distribute out"
-        )
-
-    coordinator.init_run_config = init_run_config
-
-    for module in (package, export, coordinator):
+    for module in (tpu, export, coordinator):
         sys.modules[module.__name__] = module
-    try:
-        modules = [
-            importlib.import_module(f"tensorflow_estimator.python.estimator.{name}")
-            for name in ("estimator", "model_fn", "run_config", "training", "export.export")
-        ]
-        output = importlib.import_module(
-            "tensorflow_estimator.python.estimator.export.export_output"
+    v1 = importlib.import_module("tensorflow_estimator._api.v1.estimator")
+    v1.tpu = importlib.import_module("tensorflow_estimator.python.estimator.tpu.tpu_config")
+    return importlib.import_module("tensorflow_estimator._api.v2.estimator")
+
+
+def _init_run_config(config, tf_config):
+    """Sets up a RunConfig with a strategy as TensorFlow 2.15 does on one machine.
+
+    Raises:
+        ValueError: the strategy is to run across machines.
+    """
+    experimental = config._experimental_distribute
+    if tf_config.get("cluster") or (experimental and experimental.remote_cluster):
+        raise ValueError(
+            "RunConfig: a tf.distribute strategy across machines needs TensorFlow 2.15, this is "
+            f"{tf.__version__}; leave the strategy out, or the cluster of TF_CONFIG"
         )
-    finally:
-        del sys.modules[coordinator.__name__]
-    estimator, model_fn, run_config, training, export = modules
-    return types.SimpleNamespace(
-        Estimator=estimator.EstimatorV2,
-        EstimatorSpec=model_fn.EstimatorSpec,
-        ModeKeys=model_fn.ModeKeys,
-        RunConfig=run_config.RunConfig,
-        TrainSpec=training.TrainSpec,
-        EvalSpec=training.EvalSpec,
-        train_and_evaluate=training.train_and_evaluate,
-        export=types.SimpleNamespace(
-            PredictOutput=output.PredictOutput,
-            TensorServingInputReceiver=export.TensorServingInputReceiver,
-        ),
-    )
+    for name in ("train_distribute", "eval_distribute"):
+        if experimental and getattr(experimental, name):
+            if getattr(config, name):
+                raise ValueError(f"RunConfig: {name} is set twice, in experimental_distribute, too")
+            setattr(config, f"_{name}", getattr(experimental, name))
+    config._distribute_coordinator_mode = None
+    config._init_distributed_setting_from_environment_var(tf_config)
+    config._maybe_overwrite_session_config_for_distributed_training()
 
 
 _estimator = tf.estimator if hasattr(tf, "estimator") else _bridge()
@@ -125,6 +127,24 @@ EvalSpec = _estimator.EvalSpec
 train_and_evaluate = _estimator.train_and_evaluate
 PredictOutput = _estimator.export.PredictOutput
 TensorServingInputReceiver = _estimator.export.TensorServingInputReceiver
+
+
+def install():
+    """Puts `tf.estimator` back where programs look for it; TensorFlow 2.15 has it there.
+
+    As a program's first lines, `import tf_estimator; tf_estimator.install()`.
+    """
+    if hasattr(tf, "estimator"):
+        return
+    # The first import of tensorflow.compat.v1 replaces tf.compat.v1, so it is imported here.
+    for parent, version in (
+        ("tensorflow.compat.v1", "v1"),
+        ("tensorflow.compat.v2", "v2"),
+        ("tensorflow", "v2"),
+    ):
+        namespace = importlib.import_module(f"tensorflow_estimator._api.{version}.estimator")
+        importlib.import_module(parent).estimator = namespace
+        sys.modules[f"{parent}.estimator"] = namespace
 
 
 class CheckpointSaverHook(tf.compat.v1.train.CheckpointSaverHook):
