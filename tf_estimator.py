@@ -9,6 +9,7 @@ the project: taken alone, its `install` brings `tf.estimator` back to any progra
 import importlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def _bridge():
     # 2. The export decorator uses a constant that TensorFlow no longer has; the names are exported
     #    already, in the package's _api.
     export = types.ModuleType("tensorflow_estimator.python.estimator.estimator_export")
-    export.estimator_export = lambda *names, **kwargs: lambda symbol: symbol
+    export.estimator_export = lambda *names, **kwargs: _refuse_keras_3
 
     # 3. The coordinator of tf.distribute strategies is gone, too. On one machine it was only asked
     #    these two questions; across machines there is no true answer.
@@ -90,8 +91,28 @@ def _bridge():
     for module in (tpu, export, coordinator):
         sys.modules[module.__name__] = module
     v1 = importlib.import_module("tensorflow_estimator._api.v1.estimator")
+    # The configurations for a TPU can still be read, by programs that run without one.
     v1.tpu = importlib.import_module("tensorflow_estimator.python.estimator.tpu.tpu_config")
     return importlib.import_module("tensorflow_estimator._api.v2.estimator")
+
+
+def _refuse_keras_3(symbol):
+    """Makes a class that is built on Keras 2 say so, where it would fail with an AttributeError."""
+    needs_keras_2 = isinstance(symbol, type) and re.search(
+        r"\.(head|canned\.(dnn|linear|rnn))", symbol.__module__
+    )
+    asked_for = os.environ.get("TF_USE_LEGACY_KERAS") in ("1", "true", "True")
+    if not needs_keras_2 or (asked_for and importlib.util.find_spec("tf_keras")):
+        return symbol
+
+    def refuse(self, *args, **kwargs):
+        raise ImportError(
+            f"{type(self).__name__} needs Keras 2: pip install tf_keras~={tf.__version__[:4]}.0, "
+            "and set TF_USE_LEGACY_KERAS=1 before TensorFlow is imported"
+        )
+
+    symbol.__init__ = refuse
+    return symbol
 
 
 def _init_run_config(config, tf_config):
@@ -100,17 +121,12 @@ def _init_run_config(config, tf_config):
     Raises:
         ValueError: the strategy is to run across machines.
     """
-    experimental = config._experimental_distribute
-    if tf_config.get("cluster") or (experimental and experimental.remote_cluster):
+    if tf_config.get("cluster") or config._experimental_distribute:
         raise ValueError(
-            "RunConfig: a tf.distribute strategy across machines needs TensorFlow 2.15, this is "
-            f"{tf.__version__}; leave the strategy out, or the cluster of TF_CONFIG"
+            f"RunConfig: on TensorFlow {tf.__version__} a tf.distribute strategy runs on one "
+            "machine, as train_distribute and eval_distribute; leave the strategy out, or the "
+            "cluster of TF_CONFIG"
         )
-    for name in ("train_distribute", "eval_distribute"):
-        if experimental and getattr(experimental, name):
-            if getattr(config, name):
-                raise ValueError(f"RunConfig: {name} is set twice, in experimental_distribute, too")
-            setattr(config, f"_{name}", getattr(experimental, name))
     config._distribute_coordinator_mode = None
     config._init_distributed_setting_from_environment_var(tf_config)
     config._maybe_overwrite_session_config_for_distributed_training()
