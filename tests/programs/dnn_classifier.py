@@ -29,7 +29,7 @@ def evaluation_input_fn():
 
 
 feature_columns = [tf.feature_column.numeric_column("image", [28, 28])]
-estimator = tf.estimator.DNNClassifier([64], feature_columns, directory, n_classes=10)
+estimator = tf.estimator.DNNClassifier([64], feature_columns, directory, 10, optimizer="Adam")
 estimator.train(input_fn)
 evaluated = estimator.evaluate(evaluation_input_fn)
 predicted = [int(line["class_ids"][0]) for line in estimator.predict(evaluation_input_fn)]
