@@ -143,7 +143,7 @@ def test_a_strategy_across_machines_is_refused(monkeypatch):
 
 @pytest.fixture
 def import_fake_tensorflow(tmp_path):
-    """A function that imports tf_estimator with a `tensorflow` that writes as C++ does; it fails."""
+    """A function that imports tf_estimator beside a `tensorflow` that writes as C++, and ends."""
     shutil.copy(ROOT / "tf_estimator.py", tmp_path)
 
     def run(end, **environment):
