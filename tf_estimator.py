@@ -6,13 +6,16 @@ the package `tensorflow-estimator` 2.15.0 (pure Python), once three things are b
 the project: taken alone, its `install` brings `tf.estimator` back to any program.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import types
 import warnings
 
@@ -39,17 +42,35 @@ def _import_tensorflow():
     with subprocess.Popen([tail, "-n", "999"], stdin=subprocess.PIPE, stdout=stderr) as notices:
         try:
             os.dup2(notices.stdin.fileno(), 2)
-            tensorflow = importlib.import_module("tensorflow")
-            with tensorflow.Graph().as_default(), tensorflow.compat.v1.Session() as session:
-                session.run(tensorflow.constant(0))
+            with _before_signals(notices.kill):
+                tensorflow = importlib.import_module("tensorflow")
+                with tensorflow.Graph().as_default(), tensorflow.compat.v1.Session() as session:
+                    session.run(tensorflow.constant(0))
             notices.kill()
             return tensorflow
-        except KeyboardInterrupt:
-            notices.kill()
-            raise
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+@contextlib.contextmanager
+def _before_signals(function):
+    """Calls it before the handlers of Ctrl-C and SIGTERM, which may end the process at once."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number, frame):
+        function()
+        handlers[number](number, frame)
+
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    handled = [number for number in handlers if in_main_thread and callable(handlers[number])]
+    for number in handled:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number in handled:
+            signal.signal(number, handlers[number])
 
 
 tf = _import_tensorflow()

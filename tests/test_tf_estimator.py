@@ -2,6 +2,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -168,6 +169,19 @@ def test_ctrl_c_during_the_import_shows_no_notices_but_the_traceback(import_fake
     process = import_fake_tensorflow("os.kill(os.getpid(), signal.SIGINT)")
     assert "AVX" not in process.stderr
     assert process.stderr.splitlines()[-1] == "KeyboardInterrupt"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_handler_that_ends_the_process_during_the_import_shows_no_notices(directory, number):
+    code = """
+import os, signal, sys, threading
+number = int(sys.argv[1])
+signal.signal(number, lambda *args: os._exit(7))
+threading.Timer(0.5, os.kill, [os.getpid(), number]).start()
+import tf_estimator
+"""
+    process = run_python(directory, "-c", code, int(number))
+    assert (process.returncode, process.stderr) == (7, "")
 
 
 def test_the_import_is_quiet_with_a_log_level_of_2(directory):
