@@ -15,7 +15,8 @@ class Evaluation:
     That one builds a graph and a session for each, which takes half as long as the images do. Here
     both are kept. So `begin` of a hook is called once; for each checkpoint, once its variables are
     restored, `after_create_session`, then `before_run` and `after_run` around each batch, and `end`
-    after the last, unless one raised. What it leaves out of an `EstimatorSpec`: the scaffold.
+    after the last, unless one raised. Left out: the scaffold of an `EstimatorSpec`, and the text
+    `checkpoint_path` in the events.
     """
 
     def __init__(self, estimator, input_fn, hooks, steps=None, name=None):
