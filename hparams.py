@@ -13,6 +13,8 @@ class HParams(typing.NamedTuple):
     min_eval_frequency: int = 100
     batch_size: int = 128
     precision: str = "float32"
+    augmentation: str = "none"
+    learning_rate_decay: str = "none"
 
     def parse(self, values):
         """Returns a copy with the values of a string such as "learning_rate=0.01,train_steps=2000".
@@ -46,6 +48,8 @@ _ALLOWED = {
     "min_eval_frequency": (1, 2**31),
     "batch_size": (1, 2**16),
     "precision": ("float32", "bfloat16"),
+    "augmentation": ("none", "elastic"),
+    "learning_rate_decay": ("none", "cosine"),
 }
 
 

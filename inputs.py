@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from augmentation import augment
 from errors import UserError
 from hooks import IteratorInitializerHook
 from tf_estimator import TensorServingInputReceiver
@@ -177,8 +178,10 @@ def _align(array):
     return aligned
 
 
-def get_train_inputs(batch_size, mnist_data):
+def get_train_inputs(batch_size, mnist_data, augmentation="none"):
     """The training data: every image once an epoch, in a fresh order, without end.
+
+    With `augmentation` "elastic" it is distorted afresh each time; see `augmentation.py`.
 
     Returns:
       `(input_fn, hook)`: `input_fn` makes `(images, labels)`, uint8 [batch_size, 28, 28] and uint8
@@ -190,7 +193,10 @@ def get_train_inputs(batch_size, mnist_data):
         # images: an image could come twice before another had come once.
         dataset = dataset.shuffle(len(mnist_data.train.labels)).repeat()
         # Nothing is dropped from an endless dataset; the static shape lets TensorFlow plan ahead.
-        return dataset.batch(batch_size, drop_remainder=True)
+        dataset = dataset.batch(batch_size, drop_remainder=True)
+        if augmentation == "none":
+            return dataset
+        return dataset.map(lambda images, labels: (augment(images), labels))
 
     return _get_inputs("Training_data", mnist_data.train, shuffled_batches)
 

@@ -144,7 +144,9 @@ def experiment_fn(
     """Creates the Experiment (blog: "Experiment")."""
     mnist_data = read_data_sets(data_dir, params.n_classes)
     mnist_data = mnist_data._replace(test=getattr(mnist_data, eval_split))
-    train_input_fn, train_input_hook = get_train_inputs(params.batch_size, mnist_data)
+    train_input_fn, train_input_hook = get_train_inputs(
+        params.batch_size, mnist_data, params.augmentation
+    )
     eval_input_fn, eval_input_hook = get_test_inputs(EVAL_BATCH_SIZE, mnist_data)
     estimator = get_estimator(run_config, params, summary_images)
     eval_name = None if eval_split == "test" else eval_split

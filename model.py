@@ -1,5 +1,6 @@
 """The model of the blog: its network and the `model_fn` of the Estimator."""
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -150,16 +151,29 @@ def get_train_op_fn(loss, params):
             trainable=False,
             initializer=tf.compat.v1.constant_initializer(params.learning_rate),
         )
+        rate = get_learning_rate(params)
         # Assigned, as a checkpoint would otherwise bring back the rate that it was trained with.
-        optimizer = tf.compat.v1.train.AdamOptimizer(learning_rate.assign(params.learning_rate))
+        optimizer = tf.compat.v1.train.AdamOptimizer(learning_rate.assign(rate))
         gradients = optimizer.compute_gradients(loss)
         tf.compat.v1.summary.scalar("loss", loss)
         tf.compat.v1.summary.scalar(
             "global_norm/gradient_norm",
             tf.linalg.global_norm([gradient for gradient, _ in gradients]),
         )
-        add_variable_summaries(params.learning_rate, gradients)
+        add_variable_summaries(rate, gradients)
         return optimizer.apply_gradients(gradients, tf.compat.v1.train.get_global_step())
+
+
+def get_learning_rate(params):
+    """Returns the rate of a step: a float or, if it decays, a float32 scalar.
+
+    It goes to zero over `train_steps` by half a cosine (Loshchilov and Hutter, "SGDR: Stochastic
+    Gradient Descent with Warm Restarts", 2017, without the restarts).
+    """
+    if params.learning_rate_decay == "none":
+        return params.learning_rate
+    global_step = tf.cast(tf.compat.v1.train.get_global_step(), tf.float32)
+    return params.learning_rate * (1 + tf.cos(np.pi * global_step / params.train_steps)) / 2
 
 
 def get_eval_metric_ops(labels, predictions):

@@ -209,7 +209,7 @@ def add_variable_summaries(learning_rate, gradients):
     """Shows the learning rate, and the spread of each variable and of its gradient.
 
     Args:
-      learning_rate: a float.
+      learning_rate: a float or a scalar.
       gradients: list of `(gradient, variable)`.
     """
     with tf.name_scope("variables/"):  # the slash: not below the scope of the caller

@@ -9,6 +9,7 @@ import inputs
 import mnist_estimator
 import predict
 from errors import UserError
+from hooks import IteratorInitializerHook
 from hparams import HParams
 from tf_estimator import RunConfig
 
@@ -57,6 +58,22 @@ def test_experiment_carries_what_the_blog_lists(tmp_path):
     assert subject.train_hooks
     assert subject.eval_hooks
     assert (subject.train_steps, subject.eval_steps, subject.min_eval_frequency) == (7, None, 3)
+
+
+def test_augmentation_is_of_the_training_images_only(tmp_path, mnist_data):
+    subject = experiment(tmp_path, augmentation="elastic")
+
+    def first_batch(input_fn, hooks):
+        (hook,) = (hook for hook in hooks if isinstance(hook, IteratorInitializerHook))
+        with tf.Graph().as_default():
+            images, _ = input_fn()
+            with tf.compat.v1.train.MonitoredSession(hooks=[hook]) as session:
+                return {image.tobytes() for image in session.run(images)}
+
+    originals = {image.tobytes() for image in mnist_data.train.images}
+    assert not first_batch(subject.train_input_fn, subject.train_hooks) & originals
+    validation = {image.tobytes() for image in mnist_data.validation.images}
+    assert first_batch(subject.eval_input_fn, subject.eval_hooks) <= validation
 
 
 def test_evaluates_at_every_min_eval_frequency_steps_and_at_the_end(tmp_path):

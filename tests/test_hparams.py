@@ -11,6 +11,8 @@ def test_hparams_defaults_are_the_originals():
         "min_eval_frequency": 100,
         "batch_size": 128,
         "precision": "float32",
+        "augmentation": "none",
+        "learning_rate_decay": "none",
     }
 
 
@@ -41,6 +43,8 @@ def test_hparams_are_immutable():
         "n_classes=1",
         "batch_size=-1",
         "precision=float16",
+        "augmentation=affine",
+        "learning_rate_decay=linear",
     ],
 )
 def test_invalid_hparams_are_an_error_that_lists_the_valid_names(values):

@@ -203,6 +203,37 @@ def test_an_epoch_has_each_training_image_once_in_a_fresh_order(small_mnist_data
     assert first != second
 
 
+def test_augmentation_is_off_unless_asked_for(small_mnist_data):
+    [(images, _)], _ = batches(*inputs.get_train_inputs(100, small_mnist_data), n_batches=1)
+    originals = {image.tobytes() for image in small_mnist_data.train.images}
+    assert {image.tobytes() for image in images} <= originals
+
+
+def test_augmented_images_keep_their_labels(small_mnist_data):
+    images, labels = small_mnist_data.train
+    first = [np.flatnonzero(labels == label)[0] for label in range(10)]
+    ten = small_mnist_data._replace(train=inputs.DataSet(images[first], labels[first]))
+    distorted, _ = batches(*inputs.get_train_inputs(10, ten, "elastic"), n_batches=30)
+    images, labels = map(np.concatenate, zip(*distorted))
+    assert (images.dtype, images.shape) == (np.uint8, (300, 28, 28))
+    originals = ten.train.images.reshape(10, -1)
+    similarity = np.corrcoef(images.reshape(300, -1), originals)[:300, 300:]
+    assert similarity.max() < 1
+    assert np.mean(similarity.argmax(1) == labels) > 0.5
+
+
+def test_a_seed_repeats_the_augmented_batches(small_mnist_data):
+    def first_batches():
+        with tf.Graph().as_default():
+            tf.compat.v1.set_random_seed(1)
+            input_fn, hook = inputs.get_train_inputs(100, small_mnist_data, "elastic")
+            next_batch = input_fn()
+            with tf.compat.v1.train.MonitoredSession(hooks=[hook]) as session:
+                return np.concatenate([session.run(next_batch)[0] for _ in range(3)])
+
+    np.testing.assert_array_equal(first_batches(), first_batches())
+
+
 def test_evaluation_has_each_test_image_once_in_order(small_mnist_data):
     whole_evaluation, _ = batches(*inputs.get_test_inputs(300, small_mnist_data), n_batches=4)
     images, labels = map(np.concatenate, zip(*whole_evaluation))

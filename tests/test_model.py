@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 import model
+from conftest import read_scalars
 from hparams import HParams
 from model import model_fn
 from tf_estimator import Estimator, EstimatorSpec, ModeKeys, RunConfig
@@ -105,6 +106,36 @@ def test_learning_rate_is_the_given_one_not_the_checkpoints(model_dir_2017):
         assert value_of(session, "OptimizeLoss/learning_rate") == np.float32(0.002)
         session.run(spec.train_op)
         assert value_of(session, "OptimizeLoss/learning_rate") == np.float32(0.5)
+
+
+@pytest.mark.parametrize(("step", "factor"), [(0, 1), (500, 0.8535534), (1000, 0.5), (2000, 0)])
+def test_learning_rate_decays_by_half_a_cosine(step, factor):
+    params = HParams(learning_rate=0.1, train_steps=2000, learning_rate_decay="cosine")
+    graph, spec = spec_in(ModeKeys.TRAIN, params)
+    with tf.compat.v1.Session(graph=graph) as session, graph.as_default():
+        session.run(tf.compat.v1.global_variables_initializer())
+        session.run(tf.compat.v1.train.get_global_step().assign(step))
+        session.run(spec.train_op)
+        rate = value_of(session, "OptimizeLoss/learning_rate")
+        assert rate == pytest.approx(0.1 * factor, abs=1e-7)
+        assert session.run(tf.compat.v1.train.get_global_step()) == step + 1
+
+
+def test_decay_goes_on_where_training_stopped(tmp_path, small_mnist_data):
+    images, labels = (array[:8] for array in small_mnist_data.train)
+    params = HParams(learning_rate=0.2, train_steps=4, learning_rate_decay="cosine")
+    config = RunConfig(str(tmp_path), save_summary_steps=1, log_step_count_steps=None)
+    for max_steps in (2, 4):
+        estimator = Estimator(model_fn, config=config, params=params)
+        dataset = lambda: tf.data.Dataset.from_tensors((images, labels)).repeat()  # noqa: E731
+        estimator.train(dataset, max_steps=max_steps)
+    expected = {1: 0.2, 2: 0.17071068, 3: 0.1, 4: 0.02928932}
+    assert read_scalars(tmp_path, "variables/learning_rate") == pytest.approx(expected)
+
+
+def test_decay_keeps_the_variables_of_a_constant_rate():
+    graph, _ = spec_in(ModeKeys.TRAIN, HParams(learning_rate_decay="cosine"))
+    assert variable_shapes(graph) == variable_shapes(spec_in(ModeKeys.TRAIN)[0])
 
 
 def test_bfloat16_keeps_the_variables_of_float32():

@@ -1,0 +1,88 @@
+"""Distorts the training images: each batch as another hand would have written it.
+
+Simard, Steinkraus and Platt, "Best practices for convolutional neural networks applied to visual
+document analysis" (2003): affine and elastic distortions, a fresh one each time an image is seen.
+"""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+SIZE = 28
+
+# The most that a distortion does; each is uniform from its negative. Chosen on validation images.
+TURN = 0.15  # radians
+SLANT = 0.15  # of the height
+SCALE = 0.1  # of the width and of the height, each
+SHIFT = 1  # pixels
+BEND = 1  # pixels, at each point of the elastic grid
+STROKE = 1  # of the largest change of a grey that leaves black and white as they are
+
+GRID = 5  # points a side of the elastic grid
+# So many images share a distortion: its field costs more than the pixels that are moved by it.
+SHARED = 8
+
+
+def _fields():
+    """What each kind of distortion does to (y, x), times its most; float32 [N, 2 * 28 * 28]."""
+    y, x = np.indices([SIZE, SIZE]) - (SIZE - 1) / 2
+    zero, one = np.zeros_like(x), np.ones_like(x)
+    fields = [
+        (TURN * x, -TURN * y),
+        (zero, SLANT * y),
+        (SCALE * y, zero),
+        (zero, SCALE * x),
+        (SHIFT * one, zero),
+        (zero, SHIFT * one),
+    ]
+    points = np.linspace(-SIZE / 2, SIZE / 2, GRID)
+    width = points[1] - points[0]
+    for point_y in points:
+        for point_x in points:
+            near = np.exp(-((y - point_y) ** 2 + (x - point_x) ** 2) / width**2)
+            fields += [(BEND * near, zero), (zero, BEND * near)]
+    return np.float32(fields).reshape(len(fields), -1)
+
+
+def augment(images):
+    """Turns, slants, scales, shifts and bends images, and makes their strokes thicker or thinner.
+
+    Takes and returns uint8 [B, 28, 28], 0 is black; B has to be static.
+    """
+    batch_size = images.shape[0]
+    shared = math.gcd(batch_size, SHARED)
+    n = batch_size // shared
+    # The pixels of the images that share a distortion lie together.
+    pixels = tf.transpose(tf.reshape(images, [n, shared, SIZE * SIZE]), [0, 2, 1])
+    pixels = _resample(tf.reshape(pixels, [n * SIZE * SIZE, shared]), _sources(n))
+    # The edges of strokes are grey: what makes grey lighter or darker moves them out or in.
+    stroke = tf.random.uniform([n, 1, shared], -STROKE, STROKE)
+    pixels = tf.cast(pixels + stroke * pixels * (1 - pixels / 255), tf.uint8)
+    return tf.reshape(tf.transpose(pixels, [0, 2, 1]), [batch_size, SIZE, SIZE])
+
+
+def _sources(n):
+    """Where each pixel comes from, in n random distortions; float32 [n, 2 (y, x), 28 * 28]."""
+    fields = _fields()
+    amounts = tf.random.uniform([n, len(fields)], -1, 1)
+    moved = tf.reshape(amounts @ fields, [n, 2, SIZE * SIZE])
+    return moved + np.indices([SIZE, SIZE], np.float32).reshape(2, -1)
+
+
+def _resample(pixels, sources):
+    """Interpolates bilinearly; uint8 [n * 28 * 28, K] to float32 [n, 28 * 28, K]."""
+    pixels = tf.cast(pixels, tf.float32)
+    sources = tf.clip_by_value(sources, 0, SIZE - 1.001)
+    corners = tf.floor(sources)
+    y, x = tf.unstack((sources - corners)[..., tf.newaxis], axis=1)  # [n, 28 * 28, 1]
+    corners = tf.cast(corners, tf.int32)
+    first = SIZE * SIZE * tf.range(tf.shape(sources)[0])[:, tf.newaxis]
+    corner = first + SIZE * corners[:, 0] + corners[:, 1]
+
+    def row(corner):
+        left, right = tf.gather(pixels, corner), tf.gather(pixels, corner + 1)
+        return left + x * (right - left)
+
+    above, below = row(corner), row(corner + SIZE)
+    return above + y * (below - above)
