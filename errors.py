@@ -65,5 +65,5 @@ def _find_storage_problem(error, model_dir):
     for line in str(error).splitlines():
         path, _, cause = line.rpartition("; ")
         if cause in _CAUSES:
-            return f"{path}: {cause}"
+            return f"{path or model_dir}: {cause}"
     return None
