@@ -8,6 +8,7 @@ import sys
 import pytest
 from conftest import ROOT
 
+import command_line
 from hparams import HParams
 
 SCRIPTS = ("mnist_estimator.py", "predict.py")
@@ -93,3 +94,27 @@ except BaseException as error:
         source, script, "image.png" if "predict" in script else "--seed=1"
     )
     assert (process.returncode, process.stdout, process.stderr) == (exit_code, "", "")
+
+
+def test_signals_end_the_process_with_their_exit_codes():
+    numbers, codes = (signal.SIGINT, signal.SIGTERM), []
+    before = [signal.getsignal(number) for number in numbers]
+    command_line.end_on_signals(codes.append)
+    for number, handler in zip(numbers, before):
+        signal.raise_signal(number)
+        signal.signal(number, handler)
+    assert codes == [130, 143]
+
+
+def test_arguments_that_are_no_flags_are_returned():
+    assert command_line.parse_flags(["predict.py", "a.png", "b.png"])[1:] == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize(
+    ("platform", "quoted"), [("posix", "'a directory'"), ("nt", '"a directory"')]
+)
+def test_a_path_is_quoted_as_the_shell_takes_it(platform, quoted, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(command_line.os, "name", platform)
+        text = command_line.quote("a directory")
+    assert text == quoted
