@@ -1,7 +1,8 @@
-import re
+import signal
 
 import pytest
 import tensorflow as tf
+from conftest import read_scalars
 
 import hooks
 import inputs
@@ -46,12 +47,28 @@ def test_iterator_initializer_hook_without_an_iterator_says_so():
         tf.compat.v1.train.MonitoredSession(hooks=[hooks.IteratorInitializerHook()])
 
 
-def lines_of_progress(caplog, first_step, train_steps):
+class Clock:
+    """Stands for the module `time`: half a second in each step, 1.5 from each to the next."""
+
+    def __init__(self):
+        self.now = 1e9
+
+    def time(self):
+        return self.now
+
+    def step(self):
+        self.now += 0.5
+        return 0.25
+
+
+def lines_of_progress(monkeypatch, caplog, first_step, train_steps, output_dir=None):
     """Counts in a graph from `first_step` to `train_steps` and returns what the hook logged."""
+    clock = Clock()
+    monkeypatch.setattr(hooks, "time", clock)
     caplog.set_level("INFO", logger="absl")
     with tf.Graph().as_default():
         step = tf.compat.v1.train.create_global_step()
-        tf.constant(0.25, name="loss")
+        tf.identity(tf.compat.v1.py_func(clock.step, [], tf.double, stateful=True), name="loss")
         tf.constant(0.5, name="accuracy")
         train_op = step.assign_add(1)
         set_step = step.assign(first_step)
@@ -59,31 +76,58 @@ def lines_of_progress(caplog, first_step, train_steps):
             init_fn=lambda scaffold, session: session.run(set_step)
         )
         stop_hook = tf.compat.v1.train.StopAtStepHook(last_step=train_steps)
-        progress_hook = hooks.ProgressHook(train_steps, "loss", "accuracy", 128, None)
+        progress_hook = hooks.ProgressHook(train_steps, "loss", "accuracy", 128, output_dir)
         with tf.compat.v1.train.MonitoredSession(
             tf.compat.v1.train.ChiefSessionCreator(scaffold), hooks=[stop_hook, progress_hook]
         ) as session:
             while not session.should_stop():
+                clock.now += 1.5
                 session.run(train_op)
     return [record.getMessage() for record in caplog.records if record.name == "absl"]
 
 
-def test_progress_is_logged_every_100_steps(caplog):
-    lines = lines_of_progress(caplog, 0, 1250)
+def test_progress_is_logged_every_100_steps(monkeypatch, caplog):
+    lines = lines_of_progress(monkeypatch, caplog, 0, 1250)
     assert [line.split(":")[0] for line in lines] == [
         f"step {step:,} of 1,250" for step in range(100, 1201, 100)
     ]
 
 
-def test_progress_of_a_resumed_run_keeps_to_multiples_of_100(caplog):
-    lines = lines_of_progress(caplog, 130, 400)
-    assert [line.split(":")[0] for line in lines] == [f"step {s} of 400" for s in (200, 300, 400)]
+def test_progress_of_a_resumed_run_counts_its_own_steps(monkeypatch, caplog, tmp_path):
+    lines = lines_of_progress(monkeypatch, caplog, 130, 1400, str(tmp_path))
+    beginning = "loss 0.2500, batch accuracy 0.500, 2.0 steps/s"
+    assert lines[:2] == [
+        f"step 200 of 1,400: {beginning}, 40 min 0 s left",
+        f"step 300 of 1,400: {beginning}, 36 min 40 s left",
+    ]
+    assert lines[-1] == f"step 1,400 of 1,400: {beginning}, 0 s left"
+    tf.compat.v1.summary.FileWriterCache.get(str(tmp_path)).flush()
+    speeds = read_scalars(tmp_path, "global_step/examples_per_sec")
+    assert speeds == dict.fromkeys(range(200, 1401, 100), 2.0 * 128)
 
 
-def test_progress_line_has_loss_accuracy_speed_and_time_left(caplog):
-    [line] = lines_of_progress(caplog, 0, 100)
-    pattern = r"step 100 of 100: loss 0\.2500, batch accuracy 0\.500, [\d.]+ steps/s, 0 s left"
-    assert re.fullmatch(pattern, line)
+def test_progress_waits_for_a_step_that_the_global_step_has_not_reached(caplog):
+    caplog.set_level("INFO", logger="absl")
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        step = tf.compat.v1.train.create_global_step()
+        tf.constant(0.25, name="loss")
+        tf.constant(0.5, name="accuracy")
+        hook = hooks.ProgressHook(1000, "loss", "accuracy", 128, None, every_n_steps=10)
+        hook.begin()
+        session.run(step.assign(5))
+        hook.after_create_session(session, None)
+        context = tf.compat.v1.train.SessionRunContext(None, session)
+        fetches = hook.before_run(context).fetches
+        # As fetched: 9 stands for before the tenth step or, of one that has ended, after the ninth.
+        # Other workers of a cluster can have done more by then.
+        for global_step, fetched in ((8, 7), (9, 9), (10, 9), (11, 10), (33, 19), (39, 38)):
+            session.run(step.assign(global_step))
+            values = {**session.run(fetches), "stale_step": fetched}
+            hook.after_run(context, tf.compat.v1.train.SessionRunValues(values, None, None))
+    assert [message.split(":")[0] for message in caplog.messages] == [
+        "step 10 of 1,000",
+        "step 33 of 1,000",
+    ]
 
 
 def test_every_checkpoint_but_the_untrained_one_is_evaluated():
@@ -95,7 +139,66 @@ def test_every_checkpoint_but_the_untrained_one_is_evaluated():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (59.7, "1 min 0 s"), (3725, "62 min 5 s")]
+    ("seconds", "text"),
+    [(0.4, "0 s"), (46.6, "47 s"), (59.4, "59 s"), (59.7, "1 min 0 s"), (3725, "62 min 5 s")],
 )
 def test_time_is_in_minutes_and_seconds(seconds, text):
     assert hooks.format_time(seconds) == text
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("trainable", [True, False])
+def test_weights_that_are_not_finite_stop_the_save_before_anybody_else_looks(value, trainable):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.train.create_global_step()
+        for name, initial in (("whole", [1.0, 2.0]), ("broken", [1.0, value])):
+            tf.compat.v1.get_variable(name, initializer=initial, trainable=trainable)
+        session.run(tf.compat.v1.global_variables_initializer())
+        guard = hooks.CheckpointGuard("nowhere")
+        guard.begin()
+        with pytest.raises(tf.compat.v1.train.NanLossDuringTrainingError):
+            guard.before_save(session, 1)
+
+
+def test_the_curves_reach_as_far_as_a_checkpoint(tmp_path):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.train.create_global_step()
+        tf.compat.v1.get_variable("weights", initializer=[1.0])
+        session.run(tf.compat.v1.global_variables_initializer())
+        guard = hooks.CheckpointGuard(str(tmp_path))
+        guard.begin()
+        summary = tf.compat.v1.Summary()
+        summary.value.add(tag="loss", simple_value=0.5)
+        tf.compat.v1.summary.FileWriterCache.get(str(tmp_path)).add_summary(summary, 7)
+        guard.before_save(session, 7)
+        assert read_scalars(tmp_path, "loss") == {7: 0.5}
+
+
+def test_the_step_in_which_a_signal_comes_is_the_last():
+    stop_hook = hooks.StopHook()
+    context = tf.compat.v1.train.SessionRunContext(None, None)
+    stop_hook.after_run(context, None)
+    assert not context.stop_requested
+    stop_hook.signal_number = signal.SIGTERM
+    stop_hook.after_run(context, None)
+    assert context.stop_requested
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_kept_and_a_second_one_left_to_the_system(number):
+    numbers, passed_on = (signal.SIGINT, signal.SIGTERM), []
+    before = [signal.signal(each, lambda *args: passed_on.append(args[0])) for each in numbers]
+    stop_hook = hooks.StopHook()
+    try:
+        for _ in range(2):
+            with stop_hook.handlers():
+                assert stop_hook.signal_number is None
+                signal.raise_signal(number)
+                assert stop_hook.signal_number == number
+                assert {signal.getsignal(each) for each in numbers} == {signal.SIG_DFL}
+                assert not passed_on
+            assert passed_on == [number]
+            passed_on.clear()
+    finally:
+        for each, handler in zip(numbers, before):
+            signal.signal(each, handler)
