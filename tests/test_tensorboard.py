@@ -16,7 +16,6 @@ from PIL import Image
 
 import inputs
 import mnist_estimator
-import pictures
 import summaries
 import tf_estimator
 from hparams import HParams
@@ -243,16 +242,3 @@ def test_without_summary_images_there_are_scalars_but_no_images(tmp_path):
         values = read_values(directory)
         assert tag in values
         assert not any(value.HasField("image") for value in values.values())
-
-
-def test_confusion_matrix_leaves_white_what_never_happened():
-    picture = pictures.draw_confusion_matrix(np.array([[900, 1], [0, 1000]]))
-    row, column = 51, 51 + pictures.CELL
-    colors = [picture.getpixel(xy) for xy in ((row, row), (column, row), (row, column))]
-    assert colors[2] == (255, 255, 255)
-    assert sum(colors[0]) < sum(colors[1]) < sum(colors[2])
-
-
-def test_mistakes_are_drawn_even_if_there_are_none():
-    empty = np.zeros([0, 28, 28], np.uint8)
-    assert pictures.draw_mistakes(empty, [], [], []).size == (350, 104)
