@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import inputs
@@ -110,3 +111,13 @@ def read_scalars(directory, tag):
     """Returns {step: value} of a chart, as TensorBoard shows it."""
     events = EventAccumulator(str(directory)).Reload()
     return {scalar.step: scalar.value for scalar in events.Scalars(tag)}
+
+
+def read_values(directory):
+    """Returns {tag: Summary.Value} and {tag: step} of events, the last of each tag."""
+    values, steps = {}, {}
+    for path in sorted(pathlib.Path(directory).glob("events.out.tfevents.*")):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                values[value.tag], steps[value.tag] = value, event.step
+    return values, steps

@@ -12,6 +12,7 @@ import urllib.request
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import read_values
 from PIL import Image
 
 import inputs
@@ -174,20 +175,10 @@ def evaluation(finished_run, mnist_data, tmp_path_factory):
     return types.SimpleNamespace(
         confusion_matrix=drawn["draw_confusion_matrix"][0],
         mistakes=drawn["draw_mistakes"],
-        values=read_values(model_dir / "eval"),
+        values=read_values(model_dir / "eval")[0],
         classes=np.concatenate(classes),
         probabilities=np.concatenate(probabilities),
     )
-
-
-def read_values(directory):
-    """Reads `{tag: Summary.Value}` from the events of a directory; the last one of each tag."""
-    return {
-        value.tag: value
-        for path in sorted(directory.glob("events*"))
-        for event in tf.compat.v1.train.summary_iterator(str(path))
-        for value in event.summary.value
-    }
 
 
 def test_confusion_matrix_counts_the_predictions_of_all_batches(evaluation, mnist_data):
@@ -239,6 +230,6 @@ def test_without_summary_images_there_are_scalars_but_no_images(tmp_path):
         (tmp_path, "OptimizeLoss/loss"),
         (tmp_path / "eval", "per_class/recall_0"),
     ):
-        values = read_values(directory)
+        values, _ = read_values(directory)
         assert tag in values
         assert not any(value.HasField("image") for value in values.values())
