@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -48,17 +50,109 @@ def test_network_has_the_blogs_shapes():
     assert variable_shapes(graph) == expected
 
 
-def test_weights_start_glorot_uniform_and_biases_zero():
+@pytest.mark.parametrize(("layer", "shape"), SHAPES.items())
+def test_weights_start_glorot_uniform_and_biases_zero(layer, shape):
     graph, _ = spec_in(ModeKeys.PREDICT)
     with tf.compat.v1.Session(graph=graph) as session, graph.as_default():
         session.run(tf.compat.v1.global_variables_initializer())
-        weights, biases = (
-            value_of(session, f"MnistConvNet/fn5/{name}") for name in ("weights", "biases")
-        )
-    limit = np.sqrt(6 / (640 + 256))
-    assert 0.99 * limit < abs(weights).max() <= limit
-    assert weights.std() == pytest.approx(limit / np.sqrt(3), rel=0.02)
+        weights, biases = (value_of(session, f"{layer}/{name}") for name in ("weights", "biases"))
+    n_inputs, n_outputs = np.prod(shape[:-1]), np.prod([*shape[:-2], shape[-1]])
+    limit = np.sqrt(6 / (n_inputs + n_outputs))
+    assert 0.95 * limit < abs(weights).max() <= limit
+    assert weights.std() == pytest.approx(limit / np.sqrt(3), rel=0.1)
     assert not biases.any()
+
+
+@pytest.fixture(scope="module")
+def first_step():
+    """What one step shows and leaves, from weights of zero: to them all classes are alike.
+
+    Returns `(session, {tag: Summary.Value}, gradient)`, the latter of the output's biases, the only
+    one that is not zero.
+    """
+    labels = np.array([0, 0, 0, 1, 2, 3, 4, 5])
+    with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
+        tf.compat.v1.train.create_global_step()
+        images = tf.zeros([8, 28, 28], tf.uint8)
+        params = HParams(learning_rate=0.25)
+        spec = model_fn(images, tf.constant(labels, tf.uint8), ModeKeys.TRAIN, params)
+        zeros = [
+            variable.assign(tf.zeros_like(variable))
+            for variable in tf.compat.v1.trainable_variables()
+        ]
+        merged = tf.compat.v1.summary.merge_all()
+        shown = [spec.loss, "batch_loss:0", "batch_accuracy:0"]
+        session.run(tf.compat.v1.global_variables_initializer())
+        session.run(zeros)
+        summary, *shown = session.run([merged, *shown])
+        assert shown == pytest.approx([np.log(10), np.log(10), 3 / 8])
+        session.run(spec.train_op)
+        summary = tf.compat.v1.Summary.FromString(summary)
+        yield (
+            session,
+            {value.tag: value for value in summary.value},
+            0.1 - np.bincount(labels, minlength=10) / 8,
+        )
+
+
+def test_training_shows_the_numbers_of_the_batch(first_step):
+    _, values, gradient = first_step
+    scalars = {
+        tag: value.simple_value for tag, value in values.items() if value.HasField("simple_value")
+    }
+    assert scalars == pytest.approx(
+        {
+            "Accuracy": 3 / 8,
+            "OptimizeLoss/loss": np.log(10),
+            "OptimizeLoss/global_norm/gradient_norm": np.linalg.norm(gradient),
+            "variables/learning_rate": 0.25,
+        }
+    )
+    images = {tag for tag, value in values.items() if value.HasField("image")}
+    assert images == {"pictures/batch/image", "pictures/conv1/image"}
+    histogram = values["variables/MnistConvNet/output/biases_gradient"].histo
+    assert (histogram.min, histogram.max) == pytest.approx((gradient.min(), gradient.max()))
+
+
+def test_a_step_is_adams(first_step):
+    session, _, gradient = first_step
+    assert value_of(session, "global_step") == 1
+    biases = "MnistConvNet/output/biases"
+    first, second = (
+        value_of(session, f"OptimizeLoss/{biases}/{slot}") for slot in ("Adam", "Adam_1")
+    )
+    np.testing.assert_allclose(first, (1 - 0.9) * gradient, rtol=1e-4)
+    np.testing.assert_allclose(second, (1 - 0.999) * gradient**2, rtol=1e-4)
+    np.testing.assert_allclose(value_of(session, biases), -0.25 * np.sign(gradient), rtol=1e-4)
+    powers = [value_of(session, f"OptimizeLoss/beta{index}_power") for index in (1, 2)]
+    assert powers == pytest.approx([0.9**2, 0.999**2])
+    updates = [op for op in session.graph.get_operations() if op.type == "ResourceApplyAdam"]
+    assert len(updates) == 2 * len(SHAPES)
+    for update in updates:
+        rate, *constants = session.run(list(update.inputs[5:9]))
+        assert rate == 0.25
+        assert constants == pytest.approx([0.9, 0.999, 1e-8])  # beta1, beta2, epsilon
+        assert not update.get_attr("use_nesterov")
+
+
+def test_training_without_summary_images_has_none():
+    with tf.Graph().as_default():
+        tf.compat.v1.train.create_global_step()
+        images, labels = tf.zeros([8, 28, 28], tf.uint8), tf.zeros([8], tf.uint8)
+        model_fn(images, labels, ModeKeys.TRAIN, HParams(), summary_images=False)
+        summaries = tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.SUMMARIES)
+    assert "ImageSummary" not in {tensor.op.type for tensor in summaries}
+    assert "HistogramSummary" in {tensor.op.type for tensor in summaries}
+
+
+def test_accuracy_is_over_all_batches():
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        labels = tf.compat.v1.placeholder(tf.int64, [None])
+        value, update_op = model.get_eval_metric_ops(labels, tf.zeros_like(labels))["Accuracy"]
+        session.run(tf.compat.v1.local_variables_initializer())
+        for batch in ([0, 0, 0, 1], [0, 2]):
+            session.run(update_op, {labels: batch})
+        assert session.run(value) == pytest.approx(4 / 6)
 
 
 def test_predict_gives_class_probabilities_and_logits_only():
@@ -67,6 +161,9 @@ def test_predict_gives_class_probabilities_and_logits_only():
     assert sorted(spec.predictions) == ["class", "logits", "probabilities"]
     assert spec.loss is None
     assert spec.train_op is None
+    assert list(spec.export_outputs) == ["serving_default"]
+    served = spec.export_outputs["serving_default"].outputs
+    assert served == {name: spec.predictions[name] for name in ("class", "probabilities")}
 
 
 def test_eval_gives_loss_and_accuracy_without_a_train_op():
@@ -76,13 +173,16 @@ def test_eval_gives_loss_and_accuracy_without_a_train_op():
     assert spec.train_op is None
 
 
-def test_dropout_is_on_in_training_only():
-    operations = {
-        mode: [operation.name for operation in spec_in(mode)[0].get_operations()]
-        for mode in (ModeKeys.TRAIN, ModeKeys.EVAL)
-    }
-    assert any("dropout" in name for name in operations[ModeKeys.TRAIN])
-    assert not any("dropout" in name for name in operations[ModeKeys.EVAL])
+def test_half_of_both_dense_layers_is_dropped_in_training_only():
+    graph, _ = spec_in(ModeKeys.TRAIN)
+    # Dropout keeps what has a random number of at least its rate.
+    comparisons = [op for op in graph.get_operations() if op.type == "GreaterEqual"]
+    with tf.compat.v1.Session(graph=graph) as session:
+        rates = [session.run(op.inputs[1]) for op in comparisons if "/dropout" in op.name]
+    assert rates == [0.5, 0.5]
+    for mode in (ModeKeys.EVAL, ModeKeys.PREDICT):
+        graph, _ = spec_in(mode)
+        assert not [op for op in graph.get_operations() if "dropout" in op.name]
 
 
 def test_n_classes_sets_the_number_of_logits():
@@ -144,6 +244,23 @@ def test_bfloat16_keeps_the_variables_of_float32():
     assert variable_shapes(graph) == variable_shapes(float32_graph)
     variables = graph.get_collection(tf.compat.v1.GraphKeys.TRAINABLE_VARIABLES)
     assert {variable.dtype.base_dtype for variable in variables} == {tf.float32}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_layers_compute_in_the_precision_and_the_rest_in_float32(precision, monkeypatch):
+    monkeypatch.setattr(model, "has_bfloat16", lambda: True)
+    graph, spec = spec_in(ModeKeys.PREDICT, HParams(precision=precision))
+    operations = graph.get_operations()
+    types = [op.get_attr("T") for op in operations if op.type in ("Conv2D", "MatMul", "BiasAdd")]
+    assert types == [tf.as_dtype(precision)] * 10
+    assert spec.predictions["logits"].dtype == tf.float32
+    assert spec.predictions["probabilities"].dtype == tf.float32
+
+
+def test_the_flags_of_this_processor_are_found():
+    if not os.path.exists("/proc/cpuinfo"):
+        pytest.skip("only Linux has /proc/cpuinfo")
+    assert model.has_bfloat16() is not None
 
 
 @pytest.mark.parametrize(
