@@ -60,9 +60,13 @@ def main():
     _, processes = start_cluster(options.workers, options.arguments)
 
     def print_output(name, process):
-        for line in process.stdout:
+        def print_line(line):
+            # At once with its end, as other threads print, too.
             print(f"{time.time() - start_time:6.1f} s {name}: {line}", end="", flush=True)
-        print(f"{time.time() - start_time:6.1f} s {name}: exit code {process.wait()}", flush=True)
+
+        for line in process.stdout:
+            print_line(line)
+        print_line(f"exit code {process.wait()}\n")
 
     threads = [
         threading.Thread(target=print_output, args=(f"{task_type} {index}", process))

@@ -1,0 +1,136 @@
+"""A cluster of scripts that say which task they are, in the place of mnist_estimator.py."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+import local_cluster
+
+SCRIPT = """
+import json, os, signal, sys, time
+task = json.loads(os.environ["TF_CONFIG"])["task"]
+print(task["type"], task["index"], *sys.argv[1:])
+print("to stderr", file=sys.stderr, flush=True)
+"""
+WAITS = """
+def end(number, frame):
+    print("got", signal.Signals(number).name, flush=True)
+    time.sleep(0.5 if task["type"] == "chief" else 0)
+    print("ends", flush=True)
+    os._exit(128 + number)
+
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, end)
+print("waits", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """A function that starts local_cluster.py with a script of this source."""
+    processes = []
+
+    def start(source, *arguments):
+        (tmp_path / "script.py").write_text(source)
+        code = f"""
+import pathlib, local_cluster
+local_cluster.SCRIPT = pathlib.Path({str(tmp_path / "script.py")!r})
+local_cluster.main()
+"""
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+
+
+def by_task(output):
+    """{task: its lines} without the seconds before them."""
+    lines = {}
+    for line in output.splitlines():
+        seconds, _, rest = line.partition(" s ")
+        assert 0 <= float(seconds) < 60
+        task, _, text = rest.partition(": ")
+        lines.setdefault(task, []).append(text)
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tasks"),
+    [
+        ([], ["chief 0", "evaluator 0", "ps 0", "worker 0", "worker 1"]),
+        (["--workers", "0"], ["chief 0", "evaluator 0", "ps 0"]),
+    ],
+)
+def test_each_task_gets_the_flags_and_is_printed_with_its_name(start, arguments, tasks):
+    process = start(SCRIPT, *arguments, "--", "--model_dir", "a b")
+    lines = by_task(process.communicate(timeout=60)[0])
+    assert process.returncode == 0
+    assert sorted(lines) == tasks
+    for task, texts in lines.items():
+        assert texts == [f"{task} --model_dir a b", "to stderr", "exit code 0"]
+
+
+def test_the_exit_code_is_that_of_the_task_that_failed(start):
+    process = start(SCRIPT + 'sys.exit(3 if task["type"] == "ps" else 0)', "--workers", "1")
+    lines = by_task(process.communicate(timeout=60)[0])
+    assert process.returncode == 3
+    assert lines["ps 0"][-1] == "exit code 3"
+
+
+def test_ctrl_c_stops_the_chief_first(start):
+    process = start(SCRIPT + WAITS, "--workers", "1")
+    output = ""
+    while output.count("waits") < 4:
+        output += process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=60)[0]
+    lines = by_task(rest)
+    assert lines["chief 0"] == ["got SIGINT", "ends", "exit code 130"]
+    for task in ("ps 0", "worker 0", "evaluator 0"):
+        assert lines[task] == ["got SIGTERM", "ends", "exit code 143"]
+    assert rest.index("chief 0: ends") < rest.index("got SIGTERM")
+    assert process.returncode == 143
+
+
+def test_addresses_are_free_ports_of_this_machine():
+    cluster = local_cluster.get_cluster(2)
+    assert {job: len(addresses) for job, addresses in cluster.items()} == {
+        "chief": 1,
+        "ps": 1,
+        "worker": 2,
+    }
+    addresses = [address for job in cluster.values() for address in job]
+    hosts, ports = zip(*(address.split(":") for address in addresses))
+    assert set(hosts) == {"127.0.0.1"}
+    assert len(set(ports)) == 4
+    assert all(int(port) > 1023 for port in ports)
+
+
+def test_a_task_gets_the_cluster_and_its_own_place(monkeypatch, tmp_path):
+    (tmp_path / "script.py").write_text('import os; print(os.environ["TF_CONFIG"])')
+    monkeypatch.setattr(local_cluster, "SCRIPT", tmp_path / "script.py")
+    cluster, processes = local_cluster.start_cluster(1, [tmp_path])
+    configs = {task: json.loads(process.communicate()[0]) for task, process in processes.items()}
+    tasks = [("ps", 0), ("chief", 0), ("worker", 0), ("evaluator", 0)]
+    assert list(configs) == tasks
+    for task_type, index in tasks:
+        task = {"type": task_type, "index": index}
+        assert configs[task_type, index] == {"cluster": cluster, "task": task}
+
+
+def test_the_script_is_mnist_estimator():
+    assert local_cluster.SCRIPT == ROOT / "mnist_estimator.py"
