@@ -1,17 +1,21 @@
 import json
+import os
 import signal
 import socket
+import threading
+import types
 
 import pytest
+import tensorflow as tf
+from conftest import save_checkpoints
 
-import inputs
+import cluster
 from cluster import adapt_run_config, check_tf_config
-from conftest import read_scalars, read_until
 from errors import UserError
+from hooks import StopHook
 from hparams import HParams
-from local_cluster import get_cluster, start_cluster, start_task
 from mnist_estimator import experiment_fn
-from tf_estimator import RunConfig
+from tf_estimator import EvalSpec, RunConfig, TrainSpec
 
 CLUSTER = {"chief": ["a:1"], "worker": ["b:1", "b:2"], "ps": ["c:1"]}
 CHIEF = {"type": "chief", "index": 0}
@@ -83,12 +87,265 @@ def test_bad_tf_config_gets_one_clear_line(value, words):
     assert "\n" not in str(error.value)
 
 
-def test_each_worker_has_a_seed_of_its_own(set_tf_config):
-    seeds = set()
-    for task in [("chief", 0), ("worker", 0), ("worker", 1)]:
-        set_tf_config(*task)
-        seeds.add(adapt_run_config(RunConfig(tf_random_seed=7)).tf_random_seed)
-    assert len(seeds) == 3
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ("[]", "TF_CONFIG has to be a JSON object"),
+        ("{", "TF_CONFIG is not JSON: Expecting property name enclosed in double quotes: line 1"),
+        (
+            tf_config(task={"type": "boss", "index": 0}),
+            'TF_CONFIG: task type "boss" is not in "cluster", which has chief, worker, ps',
+        ),
+        (
+            tf_config(master=["d:1"]),
+            'TF_CONFIG: unknown job master in "cluster"; it may have chief, worker, ps',
+        ),
+        (tf_config(ps=["c:0"]), 'TF_CONFIG: "c:0" is not an address such as host:2222'),
+        (tf_config(ps=["c:65536"]), 'TF_CONFIG: "c:65536" is not an address such as host:2222'),
+        (tf_config(ps=[":1"]), 'TF_CONFIG: ":1" is not an address such as host:2222'),
+        (
+            tf_config(task={"type": "worker", "index": True}),
+            "TF_CONFIG: task index true of worker has to be in 0..1",
+        ),
+        (
+            tf_config(task={"type": "chief", "index": 1}),
+            "TF_CONFIG: task index 1 of chief has to be 0",
+        ),
+    ],
+)
+def test_the_line_says_what_would_be_right(value, line):
+    with pytest.raises(UserError) as error:
+        check_tf_config(value)
+    assert str(error.value).startswith(line)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        tf_config(ps=["c:65535"]),
+        tf_config(ps=None, worker=None),
+        tf_config(evaluator=["d:1"], task={"type": "evaluator", "index": 0}),
+    ],
+)
+def test_other_clusters_that_are_right(value):
+    assert check_tf_config(value)
+
+
+@pytest.mark.parametrize(
+    ("task", "seed"), [(("chief", 0), 7), (("worker", 0), 8), (("worker", 1), 9)]
+)
+def test_each_worker_has_a_seed_of_its_own(task, seed, set_tf_config):
+    set_tf_config(*task)
+    assert adapt_run_config(RunConfig(tf_random_seed=7)).tf_random_seed == seed
+    assert adapt_run_config(RunConfig(tf_random_seed=None)).tf_random_seed is None
+
+
+def test_workers_do_not_wait_and_the_evaluator_finds_all_checkpoints(set_tf_config):
+    set_tf_config("worker", 1)
+    run_config = adapt_run_config(RunConfig(model_dir="model"))
+    assert run_config.keep_checkpoint_max == 50
+    assert run_config.experimental_max_worker_delay_secs == 0
+    assert (run_config.model_dir, run_config.task_id) == ("model", 1)
+
+
+@pytest.fixture
+def run_task(set_tf_config, tmp_path, monkeypatch):
+    """A function that runs a task in `tmp_path` with an Estimator that is only its RunConfig."""
+    monkeypatch.setattr(cluster, "POLL_SECONDS", 0)
+    monkeypatch.setattr(cluster, "_check_port", lambda address: None)
+
+    def run(task_type, train_steps, evaluate=None, stop_hook=None, eval_name=None):
+        set_tf_config(task_type, 0)
+        estimator = types.SimpleNamespace(
+            config=RunConfig(model_dir=str(tmp_path)),
+            model_dir=str(tmp_path),
+            eval_dir=lambda name: str(tmp_path / (f"eval_{name}" if name else "eval")),
+        )
+        specs = TrainSpec(no_input, train_steps), EvalSpec(no_input, name=eval_name)
+        return cluster.run_task(estimator, *specs, evaluate, stop_hook or StopHook())
+
+    return run
+
+
+def no_input():
+    raise AssertionError
+
+
+def step_of(checkpoint):
+    return int(checkpoint.rpartition("-")[2])
+
+
+def test_the_evaluator_evaluates_each_checkpoint_once_in_order_to_the_last(run_task, tmp_path):
+    save_checkpoints(tmp_path, 0, 10, 20)
+    evaluated = []
+
+    def evaluate(checkpoint):
+        evaluated.append(step_of(checkpoint))
+        if evaluated == [10, 20]:
+            save_checkpoints(tmp_path, 0, 10, 20, 30, 44)  # the chief trained on
+        return {"global_step": evaluated[-1]}
+
+    assert run_task("evaluator", 40, evaluate) == {"global_step": 44}
+    assert evaluated == [10, 20, 30, 44]
+
+
+@pytest.mark.parametrize("eval_name", [None, "validation"])
+def test_an_evaluator_that_is_started_again_goes_on(run_task, tmp_path, caplog, eval_name):
+    save_checkpoints(tmp_path, 10, 20, 30)
+    eval_dir = str(tmp_path / ("eval_validation" if eval_name else "eval"))
+    with tf.Graph().as_default(), tf.compat.v1.summary.FileWriter(eval_dir) as writer:
+        summary = tf.compat.v1.Summary()
+        summary.value.add(tag="loss", simple_value=0.5)
+        writer.add_summary(summary, 10)
+    evaluated = []
+    run_task("evaluator", 20, lambda path: evaluated.append(step_of(path)), eval_name=eval_name)
+    assert evaluated == [20, 30]
+    assert "already" not in caplog.text
+
+
+def test_a_signal_ends_the_evaluator_after_an_evaluation(run_task, tmp_path):
+    save_checkpoints(tmp_path, 10, 20)
+    stop_hook = StopHook()
+
+    def evaluate(checkpoint):
+        stop_hook.signal_number = signal.SIGTERM
+        return step_of(checkpoint)
+
+    assert run_task("evaluator", 20, evaluate, stop_hook) == 10
+
+
+@pytest.mark.parametrize("error", [tf.errors.NotFoundError(None, None, ""), ValueError()])
+def test_the_evaluator_passes_over_a_checkpoint_that_is_gone(run_task, tmp_path, error):
+    save_checkpoints(tmp_path, 10, 20)
+
+    def evaluate(checkpoint):
+        if step_of(checkpoint) == 10:
+            (tmp_path / "model.ckpt-10.index").unlink(missing_ok=True)
+            raise error
+        return step_of(checkpoint)
+
+    assert run_task("evaluator", 20, evaluate) == 20
+
+
+def test_an_error_of_the_evaluation_itself_is_raised(run_task, tmp_path):
+    save_checkpoints(tmp_path, 10)
+
+    def evaluate(checkpoint):
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        run_task("evaluator", 10, evaluate)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """What the parameter server was started with; nothing listens."""
+    started = []
+
+    def start(cluster_spec, job_name, task_index):
+        started.append((cluster_spec.as_dict(), job_name, task_index))
+        return types.SimpleNamespace(target="grpc://c:1")
+
+    monkeypatch.setattr(tf.distribute, "Server", start)
+    return started
+
+
+def test_the_parameter_server_ends_a_while_after_the_last_checkpoint(
+    run_task, server, tmp_path, monkeypatch, caplog
+):
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        save_checkpoints(tmp_path, 10 * len(slept))
+
+    monkeypatch.setattr(cluster.time, "sleep", sleep)
+    caplog.set_level("INFO", logger="absl")
+    assert run_task("ps", 20) is None
+    assert server == [(CLUSTER, "ps", 0)]
+    assert slept == [0, 0, cluster.GRACE_SECONDS]
+    assert caplog.messages == ["grpc://c:1 serves parameters to step 20", "ps 0 is done"]
+
+
+def test_a_signal_ends_the_parameter_server(run_task, server, monkeypatch):
+    stop_hook = StopHook()
+
+    def sleep(seconds):
+        stop_hook.signal_number = signal.SIGTERM
+
+    monkeypatch.setattr(cluster.time, "sleep", sleep)
+    assert run_task("ps", 20, stop_hook=stop_hook) is None
+
+
+class Exit(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("number", "step", "exit_code"), [(None, 20, 0), (signal.SIGTERM, 10, 143)]
+)
+def test_training_that_hangs_ends_when_the_job_is_done_or_stopped(
+    run_task, tmp_path, monkeypatch, caplog, number, step, exit_code
+):
+    hangs, stop_hook, exit_codes = threading.Event(), StopHook(), []
+
+    def train(estimator, train_spec, eval_spec):
+        save_checkpoints(tmp_path, step)
+        stop_hook.signal_number = number
+        hangs.wait(60)
+
+    def leave(code):
+        exit_codes.append(code)
+        raise Exit
+
+    monkeypatch.setattr(cluster, "train_and_evaluate", train)
+    monkeypatch.setattr(cluster, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(cluster, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(os, "_exit", leave)
+    caplog.set_level("INFO", logger="absl")
+    try:
+        with pytest.raises(Exit):
+            run_task("chief", 20, stop_hook=stop_hook)
+    finally:
+        hangs.set()
+    assert exit_codes == [exit_code]
+    assert caplog.messages == ["ends without the parameter server, which does not answer"]
+
+
+def test_training_that_ends_in_the_time_of_grace_ends_well(run_task, tmp_path, monkeypatch, caplog):
+    def train(estimator, train_spec, eval_spec):
+        save_checkpoints(tmp_path, 20)
+
+    monkeypatch.setattr(cluster, "train_and_evaluate", train)
+    caplog.set_level("INFO", logger="absl")
+    assert run_task("chief", 20) is None
+    assert caplog.messages == ["chief 0 is done"]
+
+
+def test_an_error_of_training_is_raised(run_task, monkeypatch):
+    def train(estimator, train_spec, eval_spec):
+        raise UserError("a line")
+
+    monkeypatch.setattr(cluster, "train_and_evaluate", train)
+    with pytest.raises(UserError, match="a line"):
+        run_task("chief", 20)
+
+
+@pytest.mark.parametrize(("task_type", "waits"), [("chief", []), ("worker", ["waits"])])
+def test_a_worker_waits_for_the_chief(run_task, monkeypatch, task_type, waits):
+    calls = []
+    monkeypatch.setattr(cluster, "_wait_for_chief", lambda config: calls.append("waits"))
+    monkeypatch.setattr(cluster, "train_and_evaluate", lambda *args: calls.append("trains"))
+    run_task(task_type, 20)
+    assert calls == [*waits, "trains"]
+
+
+@pytest.mark.parametrize("task_type", ["chief", "worker", "ps"])
+def test_a_task_of_a_job_that_is_done_says_so(run_task, tmp_path, caplog, task_type):
+    save_checkpoints(tmp_path, 2000)
+    caplog.set_level("INFO", logger="absl")
+    assert run_task(task_type, 2000) is None
+    assert caplog.messages == [f"{tmp_path} is at step 2,000 already", f"{task_type} 0 is done"]
 
 
 def test_only_the_chief_saves_checkpoints(set_tf_config, tmp_path, small_data_dir):
@@ -114,79 +371,30 @@ def test_port_of_another_process_gets_one_clear_line(set_tf_config, tmp_path, sm
             experiment.train_and_evaluate()
 
 
+@pytest.fixture(scope="module")
+def finished_job(tmp_path_factory, small_data_dir):
+    """`(model_dir, a function that makes its Experiment)` after the last of two steps."""
+    model_dir = tmp_path_factory.mktemp("finished") / "model"
+
+    def make_experiment():
+        run_config = adapt_run_config(RunConfig(str(model_dir)))
+        return experiment_fn(run_config, HParams(train_steps=2), small_data_dir)
+
+    make_experiment().train_and_evaluate()
+    return model_dir, make_experiment
+
+
 @pytest.mark.parametrize("task_type", ["chief", "worker", "ps", "evaluator"])
 def test_a_finished_job_that_is_started_again_ends_at_once(
-    task_type, set_tf_config, tmp_path, small_data_dir, caplog
+    task_type, finished_job, set_tf_config, caplog
 ):
-    params = HParams(train_steps=2)
-    experiment_fn(RunConfig(str(tmp_path)), params, small_data_dir).train_and_evaluate()
-    events = sorted(path.name for path in (tmp_path / "eval").iterdir())
+    model_dir, make_experiment = finished_job
+    files = sorted(path.name for path in model_dir.rglob("*"))
     set_tf_config(task_type, 0)
     caplog.set_level("INFO", logger="absl")
-    run_config = adapt_run_config(RunConfig(str(tmp_path)))
-    experiment_fn(run_config, params, small_data_dir).train_and_evaluate()
+    make_experiment().train_and_evaluate()
     said = (
         "is evaluated up to step 2 already" if task_type == "evaluator" else "is at step 2 already"
     )
-    assert f"{tmp_path} {said}" in caplog.text
-    assert sorted(path.name for path in (tmp_path / "eval").iterdir()) == events
-
-
-@pytest.fixture
-def run_cluster():
-    """`start_cluster`, whose processes do not outlive the test."""
-    started = []
-
-    def run(n_workers, arguments):
-        cluster, processes = start_cluster(n_workers, arguments)
-        started.append(processes)
-        return cluster, processes
-
-    yield run
-    for processes in started:
-        for process in processes.values():
-            process.kill()
-
-
-def assert_all_end_well(processes):
-    """Returns their outputs."""
-    outputs = {task: process.communicate(timeout=150)[0] for task, process in processes.items()}
-    for task, process in processes.items():
-        assert process.returncode == 0, f"{task}:\n{outputs[task]}"
-    return outputs
-
-
-def test_cluster_trains_evaluates_and_ends_by_itself(run_cluster, tmp_path):
-    flags = ["--model_dir", tmp_path / "model", "--data_dir", inputs.BUNDLED_DATA_DIR]
-    _, processes = run_cluster(2, [*flags, "--hparams", "train_steps=600"])
-    outputs = assert_all_end_well(processes)
-    for task in [("chief", 0), ("worker", 0), ("worker", 1)]:
-        assert "of 600: loss" in outputs[task]  # it did steps
-    accuracies = read_scalars(tmp_path / "model" / "eval", "Accuracy")
-    assert max(accuracies) >= 600
-    assert len(accuracies) >= 5
-    assert accuracies[max(accuracies)] >= 0.98
-
-
-def test_killed_worker_and_killed_chief_join_again(run_cluster, tmp_path, small_data_dir):
-    arguments = ["--model_dir", tmp_path / "model", "--data_dir", small_data_dir]
-    arguments += ["--hparams", "train_steps=700"]
-    cluster, processes = run_cluster(1, arguments)
-    for task in [("worker", 0), ("chief", 0)]:
-        read_until(processes[task], "of 700: loss")
-        processes[task].kill()
-        processes[task].wait()
-        processes[task] = start_task(cluster, *task, arguments)
-    outputs = assert_all_end_well(processes)
-    assert "going on from step" not in outputs["worker", 0]
-    accuracies = read_scalars(tmp_path / "model" / "eval", "Accuracy")
-    assert accuracies[max(accuracies)] >= 0.9
-
-
-def test_task_without_the_others_can_be_stopped(tmp_path, small_data_dir):
-    arguments = ["--model_dir", tmp_path, "--data_dir", small_data_dir]
-    process = start_task(get_cluster(1), "worker", 0, arguments)
-    read_until(process, "hyperparameters")
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
-    assert process.returncode == 143
+    assert f"{model_dir} {said}" in caplog.text
+    assert sorted(path.name for path in model_dir.rglob("*")) == files

@@ -9,23 +9,12 @@ import types
 import filelock
 import pytest
 import tensorflow as tf
+from conftest import save_checkpoints
 
 import model_dir
 from errors import UserError
 from hparams import HParams
 from model_dir import find_whole_checkpoint, load_hparams, lock, save_hparams
-
-
-def save_checkpoints(directory, *steps):
-    """Saves one variable at each step, as an Estimator does."""
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        tf.compat.v1.train.create_global_step()
-        tf.compat.v1.get_variable("weights", initializer=tf.ones([1000]))
-        session.run(tf.compat.v1.global_variables_initializer())
-        saver = tf.compat.v1.train.Saver(save_relative_paths=True)
-        for step in steps:
-            path = str(directory / "model.ckpt")
-            saver.save(session, path, global_step=step, write_meta_graph=False)
 
 
 def damage(directory, step):
