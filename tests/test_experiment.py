@@ -1,21 +1,29 @@
+import contextlib
 import json
+import os
 import pathlib
+import signal
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import experiment as experiment_module
 import inputs
 import mnist_estimator
+import model_dir as model_dir_module
 import predict
 from errors import UserError
+from experiment import Experiment
 from hooks import IteratorInitializerHook
 from hparams import HParams
-from tf_estimator import RunConfig
+from model_dir import lock
+from tf_estimator import Estimator, EstimatorSpec, RunConfig
 
 
 def experiment(model_dir, seed=None, export_dir=None, **hparams):
-    """The Experiment on the bundled data, evaluated on the 5,000 images of the validation split."""
+    """The Experiment on the bundled data, evaluated on images of the validation split."""
     run_config = RunConfig(str(model_dir), tf_random_seed=seed)
     return mnist_estimator.experiment_fn(
         run_config,
@@ -26,8 +34,55 @@ def experiment(model_dir, seed=None, export_dir=None, **hparams):
     )
 
 
-def weights(model_dir):
-    return tf.train.load_variable(str(model_dir), "MnistConvNet/fn5/weights")
+@pytest.fixture(autouse=True)
+def read_once(monkeypatch, mnist_data):
+    """Spares each Experiment the reading, and most of the evaluation."""
+    validation = inputs.DataSet(*(array[:1000] for array in mnist_data.validation))
+    data_sets = mnist_data._replace(validation=validation)
+    monkeypatch.setattr(mnist_estimator, "read_data_sets", lambda *args: data_sets)
+
+
+def tiny(model_dir, seed=None, export_dir=None, **hparams):
+    """An Experiment whose model is a few numbers that go to zero, so that it takes no time."""
+
+    def input_fn():
+        return tf.ones([2, 28, 28]), tf.zeros([2], tf.int64)
+
+    def model_fn(features, labels, mode, params):
+        weights = tf.compat.v1.get_variable("weights", initializer=tf.ones([params.n_classes]))
+        loss = tf.reduce_mean(weights**2)
+        optimizer = tf.compat.v1.train.GradientDescentOptimizer(params.learning_rate)
+        return EstimatorSpec(
+            mode,
+            loss=loss,
+            train_op=optimizer.minimize(loss, tf.compat.v1.train.get_global_step()),
+            eval_metric_ops={"Accuracy": tf.compat.v1.metrics.accuracy(labels, labels)},
+        )
+
+    params = HParams(**hparams)
+    return Experiment(
+        Estimator(model_fn, config=RunConfig(str(model_dir), seed), params=params),
+        train_input_fn=input_fn,
+        eval_input_fn=input_fn,
+        train_hooks=[],
+        eval_hooks=[],
+        train_steps=params.train_steps,
+        eval_steps=1,
+        min_eval_frequency=params.min_eval_frequency,
+        eval_name="validation",
+        serving_input_receiver_fn=inputs.serving_input_receiver_fn,
+        export_dir=export_dir,
+    )
+
+
+class CallingHook(tf.compat.v1.train.SessionRunHook):
+    """Calls a function before each step."""
+
+    def __init__(self, function):
+        self._function = function
+
+    def before_run(self, run_context):
+        self._function()
 
 
 def scalars(events_dir):
@@ -77,7 +132,7 @@ def test_augmentation_is_of_the_training_images_only(tmp_path, mnist_data):
 
 
 def test_evaluates_at_every_min_eval_frequency_steps_and_at_the_end(tmp_path):
-    subject = experiment(tmp_path, train_steps=10, min_eval_frequency=4)
+    subject = tiny(tmp_path, train_steps=10, min_eval_frequency=4)
     result = subject.train_and_evaluate()
     assert list(subject.results) == [4, 8, 10]
     assert result == subject.results[10]
@@ -85,21 +140,21 @@ def test_evaluates_at_every_min_eval_frequency_steps_and_at_the_end(tmp_path):
 
 
 def test_a_run_that_has_reached_train_steps_is_evaluated(tmp_path):
-    experiment(tmp_path, train_steps=5).train()
-    subject = experiment(tmp_path, train_steps=5)
+    tiny(tmp_path, train_steps=5).train()
+    subject = tiny(tmp_path, train_steps=5)
     assert subject.train_and_evaluate()["global_step"] == 5
     assert list(subject.results) == [5]
 
 
 def test_a_larger_train_steps_goes_on_from_the_last_checkpoint(tmp_path):
-    experiment(tmp_path, train_steps=5, min_eval_frequency=4).train_and_evaluate()
-    subject = experiment(tmp_path, train_steps=12, min_eval_frequency=4)
+    tiny(tmp_path, train_steps=5, min_eval_frequency=4).train_and_evaluate()
+    subject = tiny(tmp_path, train_steps=12, min_eval_frequency=4)
     subject.train_and_evaluate()
     assert list(subject.results) == [5, 8, 12]
 
 
 def test_train_does_not_evaluate(tmp_path):
-    subject = experiment(tmp_path, train_steps=5, min_eval_frequency=2)
+    subject = tiny(tmp_path, train_steps=5, min_eval_frequency=2)
     subject.train()
     assert subject.results == {}
     assert "Accuracy" not in scalars(tmp_path / "eval_validation")
@@ -107,7 +162,7 @@ def test_train_does_not_evaluate(tmp_path):
 
 def test_evaluate_without_a_checkpoint_is_an_error(tmp_path):
     with pytest.raises(UserError, match="has no checkpoint yet; train first"):
-        experiment(tmp_path).evaluate()
+        tiny(tmp_path).evaluate()
 
 
 def test_evaluation_of_the_2017_checkpoint(model_dir_2017):
@@ -131,20 +186,16 @@ def test_training_goes_on_from_the_2017_checkpoint_with_adams_state(model_dir_20
     assert np.median(second_moment() / np.maximum(before, 1e-30)) < 1.1
 
 
-def test_one_seed_gives_one_result_bit_for_bit(tmp_path):
-    runs = [experiment(tmp_path / name, seed=3, train_steps=30) for name in ("a", "b")]
-    results = [run.train_and_evaluate() for run in runs]
+def test_one_seed_with_the_same_stop_gives_one_result_bit_for_bit(tmp_path):
+    results = []
+    for name in ("a", "b"):
+        experiment(tmp_path / name, seed=3, train_steps=10).train()
+        subject = experiment(tmp_path / name, seed=3, train_steps=20)
+        results.append(subject.train_and_evaluate())
     assert results[0] == results[1]
     for name, _ in tf.train.list_variables(str(tmp_path / "a")):
         values = [tf.train.load_variable(str(tmp_path / run), name) for run in ("a", "b")]
         np.testing.assert_array_equal(*values)
-
-
-def test_one_seed_with_the_same_stop_gives_one_result(tmp_path):
-    for name in ("a", "b"):
-        experiment(tmp_path / name, seed=3, train_steps=10).train()
-        experiment(tmp_path / name, seed=3, train_steps=20).train()
-    np.testing.assert_array_equal(weights(tmp_path / "a"), weights(tmp_path / "b"))
 
 
 def first_images(subject):
@@ -184,9 +235,9 @@ def test_validation_has_its_own_evaluation_directory(tmp_path):
 
 
 def test_a_resume_logs_which_hyperparameters_changed(tmp_path, caplog):
-    experiment(tmp_path, train_steps=2).train()
+    tiny(tmp_path, train_steps=2).train()
     caplog.set_level("INFO", logger="absl")
-    experiment(tmp_path, train_steps=3, learning_rate=0.01).train()
+    tiny(tmp_path, train_steps=3, learning_rate=0.01).train()
     assert [message for message in caplog.messages if "from here on" in message] == [
         "learning_rate is 0.01 from here on, it was 0.002",
         "train_steps is 3 from here on, it was 2",
@@ -195,31 +246,31 @@ def test_a_resume_logs_which_hyperparameters_changed(tmp_path, caplog):
 
 def test_a_first_run_logs_no_change(tmp_path, caplog):
     caplog.set_level("INFO", logger="absl")
-    experiment(tmp_path, train_steps=1, learning_rate=0.01).train()
+    tiny(tmp_path, train_steps=1, learning_rate=0.01).train()
     assert not [message for message in caplog.messages if "from here on" in message]
 
 
 def test_damaged_hyperparameters_are_written_anew(tmp_path):
-    experiment(tmp_path, train_steps=2).train()
+    tiny(tmp_path, train_steps=2).train()
     (tmp_path / "hparams.json").write_text("")
-    experiment(tmp_path, train_steps=3).train()
+    tiny(tmp_path, train_steps=3).train()
     assert json.loads((tmp_path / "hparams.json").read_text()) == HParams(train_steps=3).values()
 
 
 def test_hyperparameters_stay_if_nothing_is_left_to_train(tmp_path):
-    experiment(tmp_path, train_steps=2).train()
+    tiny(tmp_path, train_steps=2).train()
     before = (tmp_path / "hparams.json").read_text()
-    experiment(tmp_path, train_steps=1, learning_rate=0.01).train()
+    tiny(tmp_path, train_steps=1, learning_rate=0.01).train()
     assert (tmp_path / "hparams.json").read_text() == before
 
 
 def test_train_returns_its_last_step(tmp_path):
-    assert experiment(tmp_path, train_steps=3).train() == {"global_step": 3}
+    assert tiny(tmp_path, train_steps=3).train() == {"global_step": 3}
 
 
 def test_an_export_dir_that_cannot_be_used_is_found_before_training(tmp_path):
     (tmp_path / "file").touch()
-    subject = experiment(tmp_path / "model", export_dir=str(tmp_path / "file"), train_steps=2)
+    subject = tiny(tmp_path / "model", export_dir=str(tmp_path / "file"), train_steps=2)
     with pytest.raises(UserError, match=f"--export_dir {tmp_path}/file is a file"):
         subject.train()
     assert not list((tmp_path / "model").glob("model.ckpt*"))
@@ -257,6 +308,244 @@ def test_directories_of_tensorflows_file_systems(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"model", "export"}
     estimator = predict.load_estimator(f"{url}/model")
     assert predict.find_checkpoint(estimator) == f"{url}/model/model.ckpt-5"
+
+
+def step_counter(subject):
+    """A list that gets an entry for each training step."""
+    steps = []
+    subject.train_hooks.append(CallingHook(lambda: steps.append(len(steps) + 1)))
+    return steps
+
+
+def test_a_signal_during_an_evaluation_costs_no_other_step(tmp_path, caplog):
+    caplog.set_level("INFO", logger="absl")
+    subject = tiny(tmp_path, train_steps=1100, min_eval_frequency=4)
+    steps = step_counter(subject)
+    subject.eval_hooks.append(CallingHook(lambda: signal.raise_signal(signal.SIGINT)))
+    with pytest.raises(KeyboardInterrupt):
+        subject.train_and_evaluate()
+    assert (len(steps), subject.latest_step(), list(subject.results)) == (4, 4, [4])
+    assert caplog.messages[-1] == "stopped at step 4 of 1,100; to go on, run the same command again"
+
+
+def test_a_signal_between_evaluations_saves_without_one(tmp_path):
+    subject = tiny(tmp_path, train_steps=10, export_dir=str(tmp_path / "export"))
+    steps = step_counter(subject)
+    subject.estimator.export_saved_model = pytest.fail
+    subject.train_hooks.append(
+        CallingHook(lambda: len(steps) == 3 and signal.raise_signal(signal.SIGINT))
+    )
+    with pytest.raises(KeyboardInterrupt):
+        subject.train_and_evaluate()
+    assert (subject.latest_step(), subject.results) == (3, {})
+
+
+def test_the_other_hooks_have_seen_a_step_when_it_is_saved(tmp_path):
+    subject = tiny(tmp_path, train_steps=8, min_eval_frequency=4)
+    seen, seen_at_evaluations = [], []
+
+    class SeeingHook(tf.compat.v1.train.SessionRunHook):
+        def after_run(self, run_context, run_values):
+            seen.append(True)
+
+    subject.train_hooks.append(SeeingHook())
+    subject.eval_hooks.append(CallingHook(lambda: seen_at_evaluations.append(len(seen))))
+    subject.train_and_evaluate()
+    assert seen_at_evaluations == [4, 8]
+
+
+def test_hooks_of_training_in_their_order(tmp_path):
+    hooks = experiment(tmp_path).get_train_hooks()
+    assert [type(hook).__name__ for hook in hooks] == [
+        "IteratorInitializerHook",
+        "ProgressHook",
+        "RunSummaryHook",
+        "CheckpointSaverHook",
+        "StopHook",
+    ]
+
+
+def test_weights_that_are_not_finite_are_seen_before_any_listener_sees_them(tmp_path):
+    class Listener(tf.compat.v1.train.CheckpointSaverListener):
+        def before_save(self, session, global_step_value):
+            pytest.fail("is asked before the guard")
+
+    with tf.Graph().as_default():
+        step = tf.compat.v1.train.create_global_step()
+        tf.compat.v1.get_variable("weights", initializer=float("nan"))
+        hooks = tiny(tmp_path, min_eval_frequency=1).get_train_hooks([Listener()])
+        with (
+            pytest.raises(tf.compat.v1.train.NanLossDuringTrainingError),
+            tf.compat.v1.train.MonitoredSession(hooks=hooks) as session,
+        ):
+            session.run(step.assign_add(1))
+    assert not list(tmp_path.glob("model.ckpt*"))
+
+
+def test_lines_of_a_run_that_goes_on(tmp_path, caplog, monkeypatch):
+    moments = iter(range(100))
+    clock = types.SimpleNamespace(time=lambda: 1.5 * next(moments))
+    monkeypatch.setattr(experiment_module, "time", clock)
+    tiny(tmp_path, train_steps=1200, min_eval_frequency=1000).train()
+    caplog.set_level("INFO", logger="absl")
+    subject = tiny(tmp_path, train_steps=2000, min_eval_frequency=1000, learning_rate=0.001)
+    subject.train_and_evaluate()
+    subject.train_and_evaluate()
+    loss = subject.results[2000]["loss"]
+    assert loss == pytest.approx((1 - 2e-4 * 2) ** 2400 * (1 - 1e-4 * 2) ** 1600, rel=1e-3)
+    hyperparameters = f"hyperparameters: {subject.estimator.params.to_json()}"
+    lines = [record.getMessage() for record in caplog.records if record.name == "absl"]
+    assert lines == [
+        hyperparameters,
+        "learning_rate is 0.001 from here on, it was 0.002",
+        "train_steps is 2000 from here on, it was 1200",
+        f"going on from step 1,200 of {tmp_path}",
+        f"evaluation at step 1,200: accuracy 1.0000, loss {(1 - 4e-4) ** 2400:.4f}, in 1.50 s",
+        f"evaluation at step 2,000: accuracy 1.0000, loss {loss:.4f}, in 1.50 s",
+        hyperparameters,
+        f"{tmp_path} is at step 2,000 already, train_steps is 2,000: nothing left to train",
+    ]
+
+
+def test_eval_steps_are_the_batches_of_an_evaluation(tmp_path):
+    tiny(tmp_path, train_steps=1).train()
+    subject = tiny(tmp_path)
+    batches = []
+    subject.eval_steps = 3
+    subject.eval_hooks.append(CallingHook(lambda: batches.append(True)))
+    subject.evaluate()
+    assert len(batches) == 3
+
+
+def test_while_it_trains_it_has_the_directory_and_its_hyperparameters(tmp_path):
+    subject = tiny(tmp_path, train_steps=1, n_classes=47)
+    seen = []
+
+    def look():
+        with pytest.raises(UserError, match=f"process {os.getpid()} on"):
+            lock(str(tmp_path)).__enter__()
+        seen.append(json.loads((tmp_path / "hparams.json").read_text())["n_classes"])
+
+    subject.train_hooks.append(CallingHook(look))
+    subject.train()
+    assert seen == [47]
+    with lock(str(tmp_path)):  # it is free again
+        assert subject.evaluate()["global_step"] == 1
+
+
+@pytest.mark.parametrize("mistake", ["another model", "export_dir", "second training"])
+def test_a_users_mistake_writes_nothing(tmp_path, mistake):
+    model_dir = tmp_path / "model"
+    tiny(model_dir, train_steps=1).train()
+    before = {path.name: path.read_bytes() for path in model_dir.rglob("*") if path.is_file()}
+    (tmp_path / "file").touch()
+    subject = tiny(
+        model_dir,
+        train_steps=3,
+        n_classes=47 if mistake == "another model" else 10,
+        learning_rate=0.1,
+        export_dir=str(tmp_path / "file") if mistake == "export_dir" else None,
+    )
+    holder = lock(str(model_dir)) if mistake == "second training" else contextlib.nullcontext()
+    with holder, pytest.raises(UserError):
+        subject.train_and_evaluate()
+    after = {path.name: path.read_bytes() for path in model_dir.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_training_goes_on_from_the_last_whole_checkpoint(tmp_path):
+    tiny(tmp_path, train_steps=6, min_eval_frequency=3).train()
+    (tmp_path / "model.ckpt-6.index").write_bytes(b"")
+    assert tiny(tmp_path).evaluate()["global_step"] == 3
+    subject = tiny(tmp_path, train_steps=5)
+    steps = step_counter(subject)
+    assert subject.train() == {"global_step": 5}
+    assert len(steps) == 2
+    assert (tmp_path / "damaged" / "model.ckpt-6.index").exists()
+
+
+def test_a_full_disk_is_a_line(tmp_path, monkeypatch):
+    subject = tiny(tmp_path, train_steps=1)
+    subject.train()
+    usage = types.SimpleNamespace(free=0)
+    monkeypatch.setattr(model_dir_module.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(UserError, match=f"{tmp_path}/eval_validation: No space left on device; "):
+        subject.evaluate()
+
+
+@pytest.mark.parametrize("schedule", ["train", "train_and_evaluate", "export"])
+def test_the_last_checkpoint_is_exported(tmp_path, monkeypatch, caplog, schedule):
+    caplog.set_level("INFO", logger="absl")
+    export_dir = str(tmp_path / "export")
+    tiny(tmp_path / "model", train_steps=2).train()
+    subject = tiny(tmp_path / "model", train_steps=3, export_dir=export_dir)
+    exported = []
+
+    def export_saved_model(directory, serving_input_receiver_fn, checkpoint_path):
+        exported.append((directory, serving_input_receiver_fn, checkpoint_path))
+        return b"export/17"
+
+    monkeypatch.setattr(subject.estimator, "export_saved_model", export_saved_model)
+    path = getattr(subject, schedule)()
+    checkpoint = f"{tmp_path}/model/model.ckpt-{2 if schedule == 'export' else 3}"
+    assert exported == [(export_dir, inputs.serving_input_receiver_fn, checkpoint)]
+    assert caplog.messages[-1] == "exported to export/17"
+    assert path == b"export/17" or schedule != "export"
+
+
+@pytest.mark.parametrize("schedule", ["train", "train_and_evaluate", "export"])
+def test_an_export_that_finds_no_room_is_a_line(tmp_path, monkeypatch, schedule):
+    tiny(tmp_path / "model", train_steps=2).train()
+    export_dir = tmp_path / "export"
+    subject = tiny(tmp_path / "model", train_steps=3, export_dir=str(export_dir))
+
+    def export_saved_model(*args, **kwargs):
+        raise RuntimeError(f"{export_dir}/temp-1/variables; No space left on device")
+
+    monkeypatch.setattr(subject.estimator, "export_saved_model", export_saved_model)
+    with pytest.raises(UserError, match=f"^{export_dir}/temp-1/variables: No space left on dev"):
+        getattr(subject, schedule)()
+
+
+def test_the_seed_of_the_data_moves_on_with_the_step(tmp_path):
+    def seed_of_training(seed, train_steps):
+        subject = tiny(tmp_path / str(seed), seed=seed, train_steps=train_steps)
+        seeds, train_input_fn = [], subject.train_input_fn
+
+        def keep_seed():
+            seeds.append(tf.compat.v1.get_seed(None)[0])
+            return train_input_fn()
+
+        subject.train_input_fn = keep_seed
+        subject.train()
+        return seeds[-1]  # the graph in which a checkpoint is checked comes before
+
+    assert [seed_of_training(3, train_steps) for train_steps in (5, 6)] == [3, 8]
+    assert [seed_of_training(None, train_steps) for train_steps in (5, 6)] == [None, None]
+
+
+@pytest.mark.parametrize("task_type", ["chief", "worker", "ps", "evaluator"])
+def test_each_task_of_a_cluster_gets_its_part(tmp_path, monkeypatch, task_type):
+    cluster = {"chief": ["a:1"], "worker": ["b:1"], "ps": ["c:1"]}
+    tf_config = {"cluster": cluster, "task": {"type": task_type, "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(tf_config))
+    subject = tiny(tmp_path / "model", train_steps=7, export_dir=str(tmp_path / "export"))
+    tasks, exported = [], []
+    monkeypatch.setattr(experiment_module, "run_task", lambda *args: tasks.append(args) or "result")
+    monkeypatch.setattr(
+        subject.estimator, "export_saved_model", lambda *args, **_: exported.append(args) or b""
+    )
+    assert subject.train_and_evaluate() == "result"
+    [(estimator, train_spec, eval_spec, evaluate, stop_hook)] = tasks
+    assert (estimator, train_spec.max_steps) == (subject.estimator, 7)
+    assert (eval_spec.name, stop_hook) == ("validation", subject.stop_hook)
+    assert callable(evaluate)
+    is_chief = task_type == "chief"
+    names = [type(hook).__name__ for hook in train_spec.hooks]
+    assert names == [*(["CheckpointSaverHook"] if is_chief else []), "StopHook"]
+    # The chief alone sees to the directories.
+    assert (tmp_path / "model" / "lock").exists() == is_chief
+    assert len(exported) == is_chief
 
 
 def test_another_seed_gives_another_result(tmp_path):

@@ -186,6 +186,8 @@ def test_half_of_both_dense_layers_is_dropped_in_training_only():
 
 
 def test_n_classes_sets_the_number_of_logits():
+    with tf.Graph().as_default():
+        assert model.architecture(tf.zeros([8, 28, 28, 1]), False).shape.as_list() == [8, 10]
     _, spec = spec_in(ModeKeys.PREDICT, HParams(n_classes=47))
     assert spec.predictions["logits"].shape.as_list() == [8, 47]
 
@@ -282,6 +284,8 @@ def test_bfloat16_needs_a_processor_that_has_it(
     monkeypatch.setattr(model, "has_bfloat16", lambda: found)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
     messages = []
-    monkeypatch.setattr(model.logging, "log_first_n", lambda *args: messages.append(args[1]))
+    monkeypatch.setattr(model.logging, "log_first_n", lambda *args: messages.append(args[1:]))
     assert model.get_precision(HParams(precision="bfloat16")) == precision
-    assert [message in text for text in messages] == ([True] if message else [])
+    assert [(message in text, times) for text, times in messages] == (
+        [(True, 1)] if message else []
+    )
