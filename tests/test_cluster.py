@@ -108,6 +108,10 @@ def test_bad_tf_config_gets_one_clear_line(value, words):
             "TF_CONFIG: task index true of worker has to be in 0..1",
         ),
         (
+            tf_config(task={"type": "worker", "index": 3}, worker=["b:1", "b:2", "b:3"]),
+            "TF_CONFIG: task index 3 of worker has to be in 0..2",
+        ),
+        (
             tf_config(task={"type": "chief", "index": 1}),
             "TF_CONFIG: task index 1 of chief has to be 0",
         ),
@@ -342,7 +346,7 @@ def test_a_worker_waits_for_the_chief(run_task, monkeypatch, task_type, waits):
 
 @pytest.mark.parametrize("task_type", ["chief", "worker", "ps"])
 def test_a_task_of_a_job_that_is_done_says_so(run_task, tmp_path, caplog, task_type):
-    save_checkpoints(tmp_path, 2000)
+    save_checkpoints(tmp_path, 2001)
     caplog.set_level("INFO", logger="absl")
     assert run_task(task_type, 2000) is None
     assert caplog.messages == [f"{tmp_path} is at step 2,000 already", f"{task_type} 0 is done"]
