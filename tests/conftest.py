@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import tensorflow as tf
+from absl import flags
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import inputs
@@ -30,6 +31,34 @@ def small_mnist_data(mnist_data):
 @pytest.fixture
 def model_dir_2017(tmp_path):
     return pathlib.Path(shutil.copytree(MODEL_DIR_2017, tmp_path / "model_dir_2017"))
+
+
+@pytest.fixture
+def set_flags(monkeypatch):
+    """A function that defines the flags of a script and parses arguments; returns FLAGS.
+
+    What a script sets for its whole process is left out.
+    """
+    known = set(flags.FLAGS)
+    monkeypatch.setattr("command_line.end_on_signals", lambda exit_process: None)
+    monkeypatch.setattr("tf_estimator.set_up_logging", lambda: None)
+    monkeypatch.setattr("gc.freeze", lambda: None)
+    verbosity = flags.FLAGS["verbosity"].default
+
+    def forget():
+        flags.FLAGS.set_default("verbosity", verbosity)
+        flags.FLAGS["verbosity"].unparse()
+        for name in set(flags.FLAGS) - known:
+            delattr(flags.FLAGS, name)
+
+    def set_to(script, *arguments):
+        forget()
+        script.define_flags()
+        flags.FLAGS(["script", *arguments])
+        return flags.FLAGS
+
+    yield set_to
+    forget()
 
 
 def get_environment(**variables):

@@ -58,16 +58,3 @@ def test_saved_model_cli_lists_both_signatures(saved_model):
     ).stdout
     assert "signature_def['serving_default']" in output
     assert "signature_def['image_bytes:serving_default']" in output
-
-
-def test_training_exports_when_it_ends(tmp_path, small_data_dir):
-    process = run_script(
-        "mnist_estimator.py",
-        f"--model_dir={tmp_path}/model",
-        f"--data_dir={small_data_dir}",
-        f"--export_dir={tmp_path}/export",
-        "--hparams=train_steps=1",
-    )
-    [path] = (tmp_path / "export").iterdir()
-    assert f"exported to {path}\n" in process.stderr
-    assert (path / "saved_model.pb").exists()

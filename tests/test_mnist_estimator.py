@@ -1,10 +1,22 @@
 import collections
+import json
 import re
 import subprocess
 import sys
+import types
 
+import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import ROOT, run_script
+
+import inputs
+import learn_runner
+import mnist_estimator
+from errors import UserError
+from hooks import IteratorInitializerHook
+from hparams import HParams
+from tf_estimator import RunConfig
 
 
 def test_output_of_a_run(finished_run):
@@ -35,6 +47,265 @@ def test_the_network_learns(finished_run):
     assert float(re.search(r"final accuracy ([\d.]+)", process.stderr)[1]) > 0.95
 
 
+@pytest.fixture
+def run(set_flags, monkeypatch):
+    """A function that runs the script with flags, up to its Experiment.
+
+    It returns the arguments of `experiment_fn`, with the schedule.
+    """
+    calls = []
+
+    def experiment_fn(run_config, params, **arguments):
+        calls.append({"run_config": run_config, "params": params, **arguments})
+
+        def schedule(name):
+            return lambda: calls[-1].update(schedule=name) or {"global_step": 1200}
+
+        return types.SimpleNamespace(**{name: schedule(name) for name in learn_runner.SCHEDULES})
+
+    def run_with(*arguments):
+        set_flags(mnist_estimator, *arguments)
+        mnist_estimator.check_flags(["mnist_estimator.py"])
+        mnist_estimator.run_experiment([])
+        return calls.pop()
+
+    monkeypatch.setattr(mnist_estimator, "experiment_fn", experiment_fn)
+    return run_with
+
+
+def test_defaults_of_the_flags(run, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    call = run()
+    run_config = call.pop("run_config")
+    assert (run_config.model_dir, run_config.tf_random_seed) == ("./mnist_training", None)
+    assert call == {
+        "params": HParams(),
+        "data_dir": "./mnist_data",
+        "eval_split": "test",
+        "summary_images": True,
+        "export_dir": None,
+        "schedule": "train_and_evaluate",
+    }
+
+
+@pytest.mark.parametrize(
+    ("flag", "name", "value"),
+    [
+        ("--hparams=batch_size=64,n_classes=47", "params", HParams(batch_size=64, n_classes=47)),
+        ("--data_dir=data", "data_dir", "data"),
+        ("--data_dir=~/data", "data_dir", "/home/roelants/data"),
+        ("--eval_split=validation", "eval_split", "validation"),
+        ("--nosummary_images", "summary_images", False),
+        ("--export_dir=export", "export_dir", "export"),
+        ("--export_dir=~/export", "export_dir", "/home/roelants/export"),
+        *((f"--schedule={name}", "schedule", name) for name in learn_runner.SCHEDULES[:3]),
+    ],
+)
+def test_each_flag_reaches_the_experiment(run, monkeypatch, flag, name, value):
+    monkeypatch.setenv("HOME", "/home/roelants")
+    assert run(flag)[name] == value
+
+
+def test_model_dir_and_seed_reach_the_run_config(run, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/roelants")
+    run_config = run("--model_dir=~/model", "--seed=7")["run_config"]
+    assert (run_config.model_dir, run_config.tf_random_seed) == ("/home/roelants/model", 7)
+
+
+def test_verbosity_is_that_of_a_user_by_default(set_flags):
+    assert set_flags(mnist_estimator).verbosity == 0
+    assert set_flags(mnist_estimator, "--verbosity=-1").verbosity == -1
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("train", HParams(batch_size=64)),
+        ("train_and_evaluate", HParams(batch_size=64)),
+        ("evaluate", HParams(batch_size=64, n_classes=47)),
+        ("export", HParams(batch_size=64, n_classes=47)),
+    ],
+)
+def test_only_what_does_not_train_takes_the_hyperparameters_that_are_kept(
+    run, tmp_path, schedule, expected
+):
+    (tmp_path / "hparams.json").write_text('{"n_classes": 47, "batch_size": 32}')
+    flags = [f"--model_dir={tmp_path}", "--hparams=batch_size=64", f"--schedule={schedule}"]
+    flags += ["--export_dir=export"] if schedule == "export" else []
+    assert run(*flags)["params"] == expected
+
+
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [("train", "trained to step 1,200"), ("evaluate", None), ("export", None)],
+)
+def test_what_trains_says_what_it_did(run, monkeypatch, caplog, schedule, words):
+    moments = iter([100, 174.6])
+    clock = types.SimpleNamespace(time=lambda: next(moments))
+    monkeypatch.setattr(mnist_estimator, "time", clock)
+    flags = ["--export_dir=export"] if schedule == "export" else []
+    caplog.set_level("INFO", logger="absl")
+    run("--model_dir=my model", f"--schedule={schedule}", *flags)
+    expected = (
+        f"done in 1 min 15 s: {words}\n"
+        "  the model:     'my model'\n"
+        "  watch it:      tensorboard --logdir 'my model'\n"
+        "  read a digit:  python predict.py --model_dir 'my model' image.png"
+    )
+    assert caplog.messages == ([expected] if words else [])
+
+
+def test_the_last_line_has_the_accuracy(caplog):
+    caplog.set_level("INFO", logger="absl")
+    result = {"global_step": 5000, "Accuracy": np.float32(0.99166)}
+    mnist_estimator.log_summary(result, "./mnist_training", 90)
+    assert caplog.messages[0].startswith("done in 1 min 30 s: final accuracy 0.9917\n")
+
+
+@pytest.mark.parametrize("error", [UserError("a line"), OSError(28, "No space left", "file")])
+def test_an_error_of_the_users_is_a_line(run, monkeypatch, error):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(mnist_estimator, "experiment_fn", fail)
+    with pytest.raises(SystemExit) as end:
+        run()
+    assert end.value.code == f"mnist_estimator.py: {error}"
+
+
+def test_a_task_of_a_cluster_has_its_run_config(run, monkeypatch):
+    cluster = {"chief": ["a:1"], "worker": ["b:1"], "ps": ["c:1"]}
+    tf_config = {"cluster": cluster, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(tf_config))
+    run_config = run("--seed=7")["run_config"]
+    assert (run_config.task_type, run_config.tf_random_seed) == ("worker", 8)
+    assert run_config.keep_checkpoint_max == 50
+    with pytest.raises(SystemExit) as end:
+        run("--schedule=train")
+    assert end.value.code == (
+        "mnist_estimator.py: TF_CONFIG is for --schedule train_and_evaluate; unset it to train"
+    )
+    monkeypatch.setenv("TF_CONFIG", "{")
+    with pytest.raises(SystemExit, match="TF_CONFIG is not JSON"):
+        run()
+
+
+@pytest.fixture(scope="module")
+def make_experiment(mnist_data):
+    """`experiment_fn` that reads this data, and keeps how it was asked to."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        asked = []
+        monkeypatch.setattr(
+            mnist_estimator, "read_data_sets", lambda *args: asked.append(args) or mnist_data
+        )
+
+        def make(model_dir, params=None, **arguments):
+            run_config = RunConfig(str(model_dir))
+            experiment = mnist_estimator.experiment_fn(run_config, params or HParams(), **arguments)
+            return experiment, asked.pop()
+
+        yield make
+
+
+def first_batch(input_fn, hooks):
+    [hook] = [hook for hook in hooks if isinstance(hook, IteratorInitializerHook)]
+    with tf.Graph().as_default():
+        batch = input_fn()
+        with tf.compat.v1.train.MonitoredSession(hooks=[hook]) as session:
+            return session.run(batch)
+
+
+def test_the_experiment_has_what_it_is_given(make_experiment, tmp_path):
+    params = HParams(train_steps=7, min_eval_frequency=3, batch_size=64, n_classes=47)
+    experiment, asked = make_experiment(tmp_path, params, data_dir="data", export_dir="export")
+    assert asked == ("data", 47)
+    assert (experiment.train_steps, experiment.min_eval_frequency) == (7, 3)
+    assert (experiment.eval_steps, experiment.eval_name) == (None, None)
+    assert experiment.export_dir == "export"
+    assert experiment.serving_input_receiver_fn is inputs.serving_input_receiver_fn
+    assert experiment.estimator.model_dir == str(tmp_path)
+    assert experiment.estimator.params == params
+    images, labels = first_batch(experiment.train_input_fn, experiment.train_hooks)
+    assert (images.shape, labels.shape) == ((64, 28, 28), (64,))
+
+
+@pytest.mark.parametrize(("eval_split", "eval_name"), [("test", None), ("validation",) * 2])
+def test_evaluations_see_the_split_and_go_to_its_directory(
+    make_experiment, tmp_path, mnist_data, eval_split, eval_name
+):
+    experiment, asked = make_experiment(tmp_path, eval_split=eval_split)
+    assert asked == ("./mnist_data", 10)
+    assert experiment.eval_name == eval_name
+    images, labels = first_batch(experiment.eval_input_fn, experiment.eval_hooks)
+    split = getattr(mnist_data, eval_split)
+    np.testing.assert_array_equal(images, split.images[: inputs.EVAL_BATCH_SIZE])
+    np.testing.assert_array_equal(labels, split.labels[: inputs.EVAL_BATCH_SIZE])
+
+
+@pytest.mark.parametrize("summary_images", [True, False])
+@pytest.mark.parametrize("eval_split", ["test", "validation"])
+def test_what_tensorboard_gets_goes_beside_the_curves(
+    make_experiment, tmp_path, monkeypatch, summary_images, eval_split
+):
+    params = HParams(train_steps=9, batch_size=64)
+    calls = []
+    for name in ("ProgressHook", "RunSummaryHook", "EvaluationSummaryHook", "get_estimator"):
+        original = getattr(mnist_estimator, name)
+
+        def call(*args, name=name, original=original):
+            calls.append((name, *args))
+            return original(*args)
+
+        monkeypatch.setattr(mnist_estimator, name, call)
+    experiment, _ = make_experiment(
+        tmp_path, params, summary_images=summary_images, eval_split=eval_split
+    )
+    eval_dir = str(tmp_path / ("eval" if eval_split == "test" else "eval_validation"))
+    assert calls == [
+        ("get_estimator", calls[0][1], params, summary_images),
+        ("ProgressHook", 9, "batch_loss", "batch_accuracy", 64, str(tmp_path)),
+        ("RunSummaryHook", eval_dir, params.values()),
+        ("EvaluationSummaryHook", eval_dir, summary_images),
+    ]
+    with tf.Graph().as_default():
+        tf.compat.v1.train.create_global_step()
+        features, labels = tf.zeros([4, 28, 28], tf.uint8), tf.zeros([4], tf.uint8)
+        experiment.estimator.model_fn(features, labels, "train", experiment.estimator.config)
+        summaries = tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.SUMMARIES)
+    assert any(tensor.op.type == "ImageSummary" for tensor in summaries) == summary_images
+
+
+def test_a_worker_writes_no_events(make_experiment, tmp_path, monkeypatch):
+    cluster = {"chief": ["a:1"], "worker": ["b:1"], "ps": ["c:1"]}
+    tf_config = {"cluster": cluster, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(tf_config))
+    output_dirs = []
+    original = mnist_estimator.ProgressHook
+    monkeypatch.setattr(
+        mnist_estimator,
+        "ProgressHook",
+        lambda *args: output_dirs.append(args[4]) or original(*args),
+    )
+    experiment, _ = make_experiment(tmp_path)
+    names = [type(hook).__name__ for hook in experiment.train_hooks]
+    assert names == ["IteratorInitializerHook", "ProgressHook"]
+    assert output_dirs == [None]
+
+
+def test_help_lists_the_flags_of_the_readme_with_their_defaults():
+    command = [sys.executable, "mnist_estimator.py", "--helpfull"]
+    text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+    flags = re.findall(r"^  (?:-\w,)?--(?:\[no\])?(\w+): .*?(?=^  -|^\S|\Z)", text, re.M | re.S)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    _, _, table = readme.partition("| flag of `mnist_estimator.py` |")
+    rows = re.findall(r"^\| `--(\w+)` \|", table.partition("\n\n")[0], re.M)
+    assert rows == [
+        *("model_dir", "data_dir", "hparams", "schedule", "eval_split", "seed", "summary_images"),
+        *("export_dir", "verbosity"),
+    ]
+    assert set(rows) <= set(flags)
+
+
 def test_debug_verbosity_shows_tensorflows_messages_once(tmp_path):
     process = run_script(
         "mnist_estimator.py",
@@ -59,8 +330,6 @@ def test_warning_verbosity_shows_nothing_of_a_good_run(tmp_path):
     ("flag", "message"),
     [
         ("--schedule=evaluate", "has no checkpoint yet; train first"),
-        ("--data_dir=model.py", "--data_dir model.py is a file; give a directory"),
-        ("--data_dir=tests", "--data_dir tests: has no train-images-idx3-ubyte, train-labels"),
         ("--export_dir=model.py", "--export_dir model.py is a file; give a directory"),
     ],
 )
@@ -71,27 +340,6 @@ def test_a_users_mistake_is_a_line_and_trains_nothing(tmp_path, flag, message):
     assert message in process.stderr
     assert "Traceback" not in process.stderr
     assert not list(tmp_path.glob("model/model.ckpt-*"))
-
-
-def test_home_directory_in_path_flags(tmp_path):
-    home = tmp_path / "home"
-    (home / "data").mkdir(parents=True)
-    flags = ["--model_dir=~/model", "--data_dir=~/data", "--export_dir=~/export"]
-    process = run_script(
-        "mnist_estimator.py", *flags, "--hparams=train_steps=1", cwd=tmp_path, HOME=str(home)
-    )
-    assert process.returncode == 0, process.stderr
-    assert {path.name for path in home.iterdir()} >= {"model", "data", "export"}
-    assert [path.name for path in tmp_path.iterdir()] == ["home"]
-    process = run_script("predict.py", "--model_dir=~/model", ROOT / "image.png", HOME=str(home))
-    assert process.returncode == 0, process.stderr
-
-
-def test_schedule_train_says_what_it_did(tmp_path):
-    flags = [f"--model_dir={tmp_path}/model", "--hparams=train_steps=3", "--schedule=train"]
-    process = run_script("mnist_estimator.py", *flags)
-    line = process.stderr.splitlines()[-4]
-    assert re.fullmatch(r"done in \d+ s: trained to step 3", line)
 
 
 def test_both_entries_can_be_imported_in_one_process():
