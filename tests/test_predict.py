@@ -1,5 +1,7 @@
+import errno
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -8,6 +10,7 @@ from conftest import MODEL_DIR_2017, run_script
 from PIL import Image
 
 import predict
+from errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -19,60 +22,110 @@ def digits(tmp_path_factory, mnist_data):
     return directory
 
 
-def run_predict(*arguments, **kwargs):
-    return run_script("predict.py", f"--model_dir={MODEL_DIR_2017}", *arguments, **kwargs)
+@pytest.fixture
+def run_predict(set_flags, capsys):
+    """A function that does what the script does, with the model of 2017."""
+
+    def run(*arguments):
+        flags = [argument for argument in map(str, arguments) if argument.startswith("--")]
+        images = [str(argument) for argument in arguments if str(argument) not in flags]
+        set_flags(predict, f"--model_dir={MODEL_DIR_2017}", *flags)
+        predict.check_flags(["predict.py", *images])
+        exit_code = predict.main(["predict.py", *images])
+        return exit_code, *capsys.readouterr()
+
+    return run
 
 
-def test_one_line_an_image_with_path_class_and_probability(digits, mnist_data):
+def test_one_line_an_image_with_path_class_and_probability(digits, run_predict):
     paths = [digits / "00.png", digits / "01.png"]
-    process = run_predict(*paths)
-    assert (process.returncode, process.stderr) == (0, "")
-    assert process.stdout.splitlines() == [f"{paths[0]}: 7 (100.0%)", f"{paths[1]}: 2 (100.0%)"]
+    output = f"{paths[0]}: 7 (100.0%)\n{paths[1]}: 2 (100.0%)\n"
+    assert run_predict(*paths) == (0, output, "")
 
 
-def test_images_that_fail_do_not_keep_the_others_from_an_answer(digits, tmp_path):
-    (tmp_path / "text.png").write_text("not an image")
-    missing = tmp_path / "missing.png"
-    process = run_predict(missing, digits / "00.png", tmp_path / "text.png", digits / "01.png")
-    assert process.returncode == 1
-    assert len(process.stdout.splitlines()) == 2
-    errors = process.stderr.splitlines()
-    assert errors[0].startswith(f"{missing}: ")
-    assert errors[1].startswith(f"{tmp_path / 'text.png'}: ")
-    assert len(errors) == 2
+def test_images_that_fail_do_not_keep_the_others_from_an_answer(digits, tmp_path, run_predict):
+    text, missing, empty = tmp_path / "text.png", tmp_path / "missing.png", tmp_path / "empty"
+    text.write_text("not an image")
+    empty.mkdir()
+    exit_code, output, errors = run_predict(
+        missing, digits / "00.png", text, empty, digits / "01.png"
+    )
+    assert exit_code == 1
+    assert output == f"{digits}/00.png: 7 (100.0%)\n{digits}/01.png: 2 (100.0%)\n"
+    failed = [line.split(": ")[0] for line in errors.splitlines()]
+    assert failed == [str(missing), str(text), str(empty)]
+    assert errors.endswith(f"{empty}: a directory without image files\n")
 
 
-def test_a_directory_stands_for_its_images_in_the_order_of_names(digits):
-    process = run_predict(digits)
-    paths = [line.split(":")[0] for line in process.stdout.splitlines()]
-    assert paths == [str(digits / f"{i:02}.png") for i in range(20)]
+def test_a_directory_stands_for_its_images_in_the_order_of_names(tmp_path):
+    for name in ("b.png", "a.PNG", "c.jpg", "notes.txt"):
+        (tmp_path / name).touch()
+    found = list(predict.find_images(["before.png", str(tmp_path), "-"], None))
+    inside = [str(tmp_path / name) for name in ("a.PNG", "b.png", "c.jpg")]
+    assert found == ["before.png", *inside, "-"]
 
 
-def test_a_directory_without_images_is_an_error(tmp_path):
-    process = run_predict(tmp_path)
-    assert process.returncode == 1
-    assert process.stderr == f"{tmp_path}: a directory without image files\n"
+def test_a_directory_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(predict.pathlib.Path, "iterdir", refuse)
+    reports = []
+    found = predict.find_images([str(tmp_path), "a.png"], lambda *report: reports.append(report))
+    assert list(found) == ["a.png"]
+    assert reports == [(str(tmp_path), "Permission denied")]
 
 
-def test_an_image_from_standard_input(digits):
-    with open(digits / "01.png", "rb") as file:
-        process = run_predict("-", stdin=file)
-    assert process.stdout == "-: 2 (100.0%)\n"
+def test_an_image_from_standard_input(digits, run_predict, monkeypatch):
+    with open(digits / "01.png") as file:
+        monkeypatch.setattr("sys.stdin", file)
+        assert run_predict("-") == (0, "-: 2 (100.0%)\n", "")
 
 
-def test_json(digits):
-    process = run_predict("--json", digits / "00.png")
-    answer = json.loads(process.stdout)
-    assert (answer["path"], answer["class"]) == (str(digits / "00.png"), 7)
-    assert len(answer["probabilities"]) == 10
-    assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-5)
+def test_json_is_an_object_a_line(digits, run_predict):
+    paths = [digits / "00.png", digits / "01.png"]
+    exit_code, output, _ = run_predict("--json", *paths)
+    answers = [json.loads(line) for line in output.splitlines()]
+    assert [(answer["path"], answer["class"]) for answer in answers] == [
+        (str(paths[0]), 7),
+        (str(paths[1]), 2),
+    ]
+    for answer in answers:
+        assert list(answer) == ["path", "class", "probabilities"]
+        assert len(answer["probabilities"]) == 10
+        assert np.argmax(answer["probabilities"]) == answer["class"]
+        assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-5)
+    assert exit_code == 0
 
 
-def test_a_missing_model_is_a_line(digits, tmp_path):
-    process = run_script("predict.py", f"--model_dir={tmp_path}", digits / "00.png")
-    assert process.returncode == 1
-    assert process.stderr == (
-        f"predict.py: {tmp_path} has no checkpoint yet; train first: python mnist_estimator.py\n"
+def test_probabilities_in_json_have_six_places():
+    prediction = {"class": np.int64(1), "probabilities": np.float32([0.12345678, 0.87654322])}
+    assert predict.to_json("a.png", prediction) == (
+        '{"path": "a.png", "class": 1, "probabilities": [0.123457, 0.876543]}'
+    )
+
+
+def test_top_k_and_show(digits, run_predict):
+    _, output, _ = run_predict("--top_k=3", "--show", digits / "00.png")
+    *drawing, line = output.splitlines()
+    assert re.fullmatch(r".*: 7 \(100\.0%\)(, \d \(0\.0%\)){2}", line)
+    assert (len(drawing), set("".join(drawing))) == (14, set(" ▄▀█"))
+
+
+def test_defaults_of_the_flags(set_flags):
+    flags = set_flags(predict)
+    assert flags.model_dir == "./mnist_training"
+    assert (flags.top_k, flags.show, flags.json) == (1, False, False)
+
+
+def test_model_dir_may_begin_with_the_home_directory(set_flags, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", "/home/roelants")
+    set_flags(predict, "--model_dir=~/model")
+    assert predict.main(["predict.py", "a.png"]) == 1
+    assert capsys.readouterr() == (
+        "",
+        "predict.py: /home/roelants/model has no checkpoint yet; "
+        "train first: python mnist_estimator.py\n",
     )
 
 
@@ -82,44 +135,37 @@ def model_dir(tmp_path):
     return shutil.copytree(MODEL_DIR_2017, tmp_path / "model")
 
 
-def assert_refused(model_dir, digits, *words):
-    """predict.py has to end with exit code 1 and one line with these words."""
-    process = run_script("predict.py", f"--model_dir={model_dir}", digits / "00.png")
-    assert (process.returncode, process.stdout) == (1, "")
-    [line] = process.stderr.splitlines()
-    for word in ("predict.py: ", *words):
-        assert word in line
-
-
-def test_a_truncated_checkpoint_is_a_line(model_dir, digits):
+def test_a_truncated_checkpoint_is_a_line(model_dir):
     os.truncate(model_dir / "model.ckpt-1000.data-00000-of-00001", 100000)
-    assert_refused(model_dir, digits, "model.ckpt-1000 is damaged", "train on to replace it")
+    with pytest.raises(UserError, match=r"model.ckpt-1000 is damaged: .*; train on to replace it"):
+        predict.find_checkpoint(predict.load_estimator(model_dir))
 
 
-def test_a_foreign_checkpoint_is_a_line(model_dir, digits):
+def test_a_foreign_checkpoint_is_a_line(model_dir):
     (model_dir / "hparams.json").write_text('{"n_classes": 47}')
-    assert_refused(model_dir, digits, "model.ckpt-1000 is of another model", "[256, 47]")
+    with pytest.raises(UserError, match=r"model.ckpt-1000 is of another model: .*\[256, 47\]"):
+        predict.find_checkpoint(predict.load_estimator(model_dir))
 
 
-def test_the_latest_whole_checkpoint_is_read(model_dir, digits):
+def test_the_latest_whole_checkpoint_is_read(model_dir, digits, set_flags, capsys, caplog):
     for path in model_dir.glob("model.ckpt-1000.*"):
         shutil.copy(path, model_dir / path.name.replace("1000", "2000"))
     (model_dir / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-2000"')
     os.truncate(model_dir / "model.ckpt-2000.data-00000-of-00001", 100000)
-    process = run_script("predict.py", f"--model_dir={model_dir}", digits / "00.png")
-    assert (process.returncode, process.stdout) == (0, f"{digits / '00.png'}: 7 (100.0%)\n")
-    [line] = process.stderr.splitlines()
-    assert "model.ckpt-2000 is damaged" in line
+    set_flags(predict, f"--model_dir={model_dir}")
+    assert predict.main(["predict.py", str(digits / "00.png")]) == 0
+    assert capsys.readouterr().out == f"{digits / '00.png'}: 7 (100.0%)\n"
+    [line] = [message for message in caplog.messages if "model.ckpt-2000" in message]
     assert f"{model_dir}/model.ckpt-1000 is used instead" in line
 
 
-def test_the_task_of_a_cluster_is_not_taken_for_its_own(digits):
+def test_the_task_of_a_cluster_is_not_taken_for_its_own(digits, run_predict, monkeypatch):
     tf_config = {
         "cluster": {"chief": ["localhost:1"], "worker": ["localhost:2"], "ps": ["localhost:3"]},
         "task": {"type": "worker", "index": 0},
     }
-    process = run_predict(digits / "00.png", TF_CONFIG=json.dumps(tf_config))
-    assert (process.returncode, process.stderr) == (0, "")
+    monkeypatch.setenv("TF_CONFIG", json.dumps(tf_config))
+    assert run_predict(digits / "00.png") == (0, f"{digits}/00.png: 7 (100.0%)\n", "")
 
 
 def test_a_reader_that_has_enough_ends_it_quietly(digits, start_script):
@@ -134,7 +180,8 @@ def test_a_reader_that_has_enough_ends_it_quietly(digits, start_script):
 def test_names_and_drawings_on_a_terminal_without_their_characters(digits, tmp_path):
     path = tmp_path / "\u00fc.png"
     shutil.copy(digits / "00.png", path)
-    process = run_predict("--show", path, PYTHONIOENCODING="ascii")
+    flags = [f"--model_dir={MODEL_DIR_2017}", "--show"]
+    process = run_script("predict.py", *flags, path, PYTHONIOENCODING="ascii")
     *drawing, line = process.stdout.splitlines()
     assert (process.returncode, process.stderr) == (0, "")
     assert line == rf"{tmp_path}/\xfc.png: 7 (100.0%)"
