@@ -1,7 +1,7 @@
-"""Distorts the training images: each batch as another hand would have written it.
+"""Distorts training images, each time they are seen, as another hand would have written them.
 
 Simard, Steinkraus and Platt, "Best practices for convolutional neural networks applied to visual
-document analysis" (2003): affine and elastic distortions, a fresh one each time an image is seen.
+document analysis" (2003): affine and elastic distortions, in one displacement of the pixels.
 """
 
 import math
@@ -11,21 +11,26 @@ import tensorflow as tf
 
 SIZE = 28
 
-# The most that a distortion does; each is uniform from its negative. Chosen on validation images.
+# The most of each kind; what an image gets is uniform between that and its negative. Chosen on the
+# validation images.
 TURN = 0.15  # radians
 SLANT = 0.15  # of the height
 SCALE = 0.1  # of the width and of the height, each
 SHIFT = 1  # pixels
 BEND = 1  # pixels, at each point of the elastic grid
-STROKE = 1  # of the largest change of a grey that leaves black and white as they are
+STROKE = 1  # of the most that keeps the order of the greys
 
-GRID = 5  # points a side of the elastic grid
-# So many images share a distortion: its field costs more than the pixels that are moved by it.
+GRID = 5  # points a side of the elastic grid, 7 pixels apart
+# So many images, others each epoch, share a displacement: to find out where a pixel comes from
+# takes longer than to fetch it.
 SHARED = 8
 
 
 def _fields():
-    """What each kind of distortion does to (y, x), times its most; float32 [N, 2 * 28 * 28]."""
+    """The displacements (y, x) of which distortions are sums, at their most.
+
+    Returns float32 [N, 2 * 28 * 28].
+    """
     y, x = np.indices([SIZE, SIZE]) - (SIZE - 1) / 2
     zero, one = np.zeros_like(x), np.ones_like(x)
     fields = [
@@ -45,33 +50,40 @@ def _fields():
     return np.float32(fields).reshape(len(fields), -1)
 
 
-def augment(images):
+def augment(images, seed):
     """Turns, slants, scales, shifts and bends images, and makes their strokes thicker or thinner.
 
-    Takes and returns uint8 [B, 28, 28], 0 is black; B has to be static.
+    Takes and returns uint8 [B, 28, 28], 0 is black; B is static. What it does depends on `seed`,
+    int64 [2], only.
     """
     batch_size = images.shape[0]
     shared = math.gcd(batch_size, SHARED)
     n = batch_size // shared
-    # The pixels of the images that share a distortion lie together.
+    fields = _fields()
+    amounts = tf.random.stateless_uniform([n, len(fields) + shared], seed, -1, 1)
+    moved = amounts[:, : len(fields)] @ fields  # [n, 2 * 28 * 28]
+    sources = tf.reshape(moved, [n, 2, SIZE * SIZE]) + np.indices([SIZE, SIZE], np.float32).reshape(
+        2, -1
+    )
+    # The pixels of the images that share a displacement lie together.
     pixels = tf.transpose(tf.reshape(images, [n, shared, SIZE * SIZE]), [0, 2, 1])
-    pixels = _resample(tf.reshape(pixels, [n * SIZE * SIZE, shared]), _sources(n))
+    pixels = _resample(tf.reshape(pixels, [n * SIZE * SIZE, shared]), sources)
     # The edges of strokes are grey: what makes grey lighter or darker moves them out or in.
-    stroke = tf.random.uniform([n, 1, shared], -STROKE, STROKE)
+    stroke = STROKE * amounts[:, tf.newaxis, len(fields) :]  # [n, 1, shared]
     pixels = tf.cast(pixels + stroke * pixels * (1 - pixels / 255), tf.uint8)
     return tf.reshape(tf.transpose(pixels, [0, 2, 1]), [batch_size, SIZE, SIZE])
 
 
-def _sources(n):
-    """Where each pixel comes from, in n random distortions; float32 [n, 2 (y, x), 28 * 28]."""
-    fields = _fields()
-    amounts = tf.random.uniform([n, len(fields)], -1, 1)
-    moved = tf.reshape(amounts @ fields, [n, 2, SIZE * SIZE])
-    return moved + np.indices([SIZE, SIZE], np.float32).reshape(2, -1)
-
-
 def _resample(pixels, sources):
-    """Interpolates bilinearly; uint8 [n * 28 * 28, K] to float32 [n, 28 * 28, K]."""
+    """Interpolates bilinearly.
+
+    Args:
+      pixels: uint8 [n * 28 * 28, K].
+      sources: where each pixel of the result comes from (y, x), float32 [n, 2, 28 * 28].
+
+    Returns:
+      float32 [n, 28 * 28, K].
+    """
     pixels = tf.cast(pixels, tf.float32)
     sources = tf.clip_by_value(sources, 0, SIZE - 1.001)
     corners = tf.floor(sources)

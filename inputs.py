@@ -196,7 +196,10 @@ def get_train_inputs(batch_size, mnist_data, augmentation="none"):
         dataset = dataset.batch(batch_size, drop_remainder=True)
         if augmentation == "none":
             return dataset
-        return dataset.map(lambda images, labels: (augment(images), labels))
+        seeds = tf.data.Dataset.random().batch(2)
+        return tf.data.Dataset.zip((dataset, seeds)).map(
+            lambda data, seed: (augment(data[0], seed), data[1])
+        )
 
     return _get_inputs("Training_data", mnist_data.train, shuffled_batches)
 

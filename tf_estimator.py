@@ -210,8 +210,6 @@ def set_up_logging():
     """
     # TensorFlow 2.20 writes text in a way that its protobuf warns of.
     warnings.filterwarnings("ignore", module="google.protobuf")
-    # The augmentation's random numbers are to follow the seed of the run.
-    warnings.filterwarnings("ignore", message="Seed .* from outer graph")
     logging.get_absl_handler().setFormatter(None)
     logger = tf.get_logger()
     logger.handlers.clear()

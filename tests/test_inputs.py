@@ -3,6 +3,7 @@ import gzip
 import hashlib
 import os
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -222,16 +223,20 @@ def test_augmented_images_keep_their_labels(small_mnist_data):
     assert np.mean(similarity.argmax(1) == labels) > 0.5
 
 
-def test_a_seed_repeats_the_augmented_batches(small_mnist_data):
-    def first_batches():
-        with tf.Graph().as_default():
-            tf.compat.v1.set_random_seed(1)
-            input_fn, hook = inputs.get_train_inputs(100, small_mnist_data, "elastic")
+def test_each_batch_is_distorted_afresh_and_a_seed_repeats_it(small_mnist_data):
+    ten = small_mnist_data._replace(train=inputs.DataSet(*(a[:10] for a in small_mnist_data.train)))
+
+    def augmented(seed):
+        with tf.Graph().as_default(), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            tf.compat.v1.set_random_seed(seed)
+            input_fn, hook = inputs.get_train_inputs(10, ten, "elastic")
             next_batch = input_fn()
             with tf.compat.v1.train.MonitoredSession(hooks=[hook]) as session:
-                return np.concatenate([session.run(next_batch)[0] for _ in range(3)])
+                return np.concatenate([session.run(next_batch)[0] for _ in range(5)])
 
-    np.testing.assert_array_equal(first_batches(), first_batches())
+    np.testing.assert_array_equal(augmented(1), augmented(1))
+    assert len({image.tobytes() for seed in (1, 2) for image in augmented(seed)}) == 100
 
 
 def test_evaluation_has_each_test_image_once_in_order(small_mnist_data):
