@@ -1,11 +1,10 @@
 """The images that predict.py reads: from a photograph of a digit to an image as MNIST has it."""
 
-import struct
 import warnings
-import zlib
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageFilter, ImageOps
+from scipy import ndimage
 
 WORKING_SIZE = 512  # longer side, in pixels, of the image the ink is looked for in
 
@@ -20,25 +19,23 @@ def read_image(file):
     """
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a decoder's remarks on what it can read all the same
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(file)
-        with image:
-            if min(image.size) < 8:
-                raise ValueError("{}x{} pixels are too few, a digit needs 8x8".format(*image.size))
-            # A JPEG decoder can leave out what the reduction below would throw away.
-            image.draft(None, (WORKING_SIZE, WORKING_SIZE))
-            ImageOps.exif_transpose(image, in_place=True)
-            image = flatten(image)
+            with Image.open(file) as image:
+                size = image.size
+                # A JPEG decoder can leave out what the reduction below would throw away.
+                image.draft(None, (WORKING_SIZE, WORKING_SIZE))
+                ImageOps.exif_transpose(image, in_place=True)
+                pixels = np.asarray(flatten(image))
     except Image.UnidentifiedImageError:
         raise ValueError("not an image: empty, or of a format Pillow does not know") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         limit = Image.MAX_IMAGE_PIXELS
         raise ValueError(f"a decompression bomb: more than {limit:,} pixels") from None
-    except OSError as error:
-        raise ValueError(error.strerror or f"broken image: {error}") from None
-    except (EOFError, IndexError, SyntaxError, struct.error, zlib.error) as error:
-        raise ValueError(f"broken image: {error}") from None
-    pixels = np.asarray(image)
+    except Exception as error:  # each decoder has errors of its own
+        raise ValueError(getattr(error, "strerror", None) or f"broken image: {error}") from None
+    if min(size) < 8:
+        raise ValueError("{}x{} pixels are too few, a digit needs 8x8".format(*size))
     if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
         return pixels[..., 0]
     return pixels
@@ -46,17 +43,19 @@ def read_image(file):
 
 def flatten(image):
     """Reduces a Pillow image of any mode to mode L or RGB and to WORKING_SIZE."""
-    if image.mode.startswith("I"):  # 16 bits, which convert() would clip
-        image = Image.fromarray(np.uint8(np.clip(np.asarray(image) // 257, 0, 255)))
+    if image.mode[0] in "IF":  # more than 8 bits a pixel, of which many cameras use a few
+        values = np.nan_to_num(np.asarray(image, np.float64))
+        values -= values.min()
+        image = Image.fromarray(np.uint8(np.round(values * (255 / max(values.max(), 1e-300)))))
     transparent = image.has_transparency_data
-    image = image.convert("RGBA" if transparent else "L" if image.mode in "1LF" else "RGB")
+    image = image.convert("RGBA" if transparent else "L" if image.mode in "1L" else "RGB")
     image.thumbnail((WORKING_SIZE, WORKING_SIZE))
     if not transparent:
         return image
     alpha = np.asarray(image.getchannel("A"))
     # Light ink and nothing else would vanish on white.
-    light = alpha.mean() < 128 and np.asarray(image.convert("L"))[alpha > 0].mean() > 128
-    below = Image.new("RGBA", image.size, "black" if light else "white")
+    light_ink = alpha.mean() < 128 and np.asarray(image.convert("L"))[alpha > 0].mean() > 128
+    below = Image.new("RGBA", image.size, "black" if light_ink else "white")
     return Image.alpha_composite(below, image).convert("RGB")
 
 
@@ -72,27 +71,40 @@ def prepare_image(pixels):
         edge = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
         if np.mean(edge) < 32:
             return pixels
-    if max(pixels.shape) < 64:  # as good as all edges, which ink() would take for noise
+    if max(pixels.shape) < 64:  # as good as all edges, which find_ink() would take for noise
         size = [n * 128 // max(pixels.shape) for n in pixels.shape[1::-1]]
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
-    return centre(resize(thicken(digit_of(ink(pixels))), 20))
+    return centre(resize(widen(find_digit(find_ink(pixels))), 20))
 
 
-def ink(pixels):
+def find_ink(pixels):
     """How much ink is where, whatever the colours of pen and paper and the light on them.
 
     Takes uint8 [H, W] or [H, W, 3], returns float32 [H, W], 0 (paper) to 1 (ink).
     Raises ValueError if nothing stands out from the paper.
     """
     grey = dark_on_light(pixels)
-    ink = paper(grey) - grey
-    noise = np.median(np.abs(np.diff(grey)))  # of neighbours: about the standard deviation
-    strong = ink[ink > max(24, 5 * noise)]
+    depth = find_paper(grey) - grey
+    paper, noise = paper_level(depth)
+    depth -= paper
+    strong = depth[depth > max(24, 5 * noise)]
     if not strong.size:
         raise ValueError("no ink found, the page is blank")
     full = (strong**2).sum() / strong.sum()
     none = max(0.2, 4 * noise / full)
-    return np.clip((ink / full - none) / 0.6, 0, 1)
+    return np.clip((depth / full - none) / 0.6, 0, 1)
+
+
+def paper_level(depth):
+    """The grey that most of the paper has, and about the standard deviation of its grain.
+
+    Of the shortest interval that holds a tenth of all pixels the middle and four times the width.
+    """
+    depth = np.sort(depth[::2, ::2], None)
+    tenth = max(1, len(depth) // 10)
+    widths = depth[tenth:] - depth[:-tenth]
+    first = widths.argmin()
+    return depth[first + tenth // 2], 4 * widths[first]
 
 
 def dark_on_light(pixels):
@@ -107,7 +119,7 @@ def dark_on_light(pixels):
     return grey * np.sign(strokes @ (np.median(grey) - grey.ravel()))
 
 
-def paper(grey):
+def find_paper(grey):
     """The paper under dark ink: whatever is narrow and dark filled up (a morphological closing).
 
     Takes and returns float32 [H, W].
@@ -116,15 +128,15 @@ def paper(grey):
     size = [max(1, round(scale * side)) for side in grey.shape[::-1]]
     coarse = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
     widest = 19  # strokes, in the pixels of `coarse`
-    padded = Image.fromarray(light(coarse, widest))
-    padded.paste(Image.fromarray(coarse), (widest, widest))
+    padded = plane(coarse, widest)
+    padded[widest:-widest, widest:-widest] = coarse
     # A little more than what was filled goes: no false ink where a shadow or a border ends.
-    closed = padded.filter(ImageFilter.MaxFilter(widest)).filter(ImageFilter.MinFilter(widest + 4))
-    inside = closed.crop((widest, widest, widest + size[0], widest + size[1]))
+    closed = ndimage.minimum_filter(ndimage.maximum_filter(padded, widest), widest + 4)
+    inside = Image.fromarray(closed[widest:-widest, widest:-widest])
     return np.asarray(inside.resize(grey.shape[::-1], Image.Resampling.BILINEAR))
 
 
-def light(grey, margin):
+def plane(grey, margin):
     """The plane nearest to most of an image (least absolute differences).
 
     Takes float32 [H, W], returns float32 [H + 2 * margin, W + 2 * margin], the image's surroundings
@@ -141,16 +153,14 @@ def light(grey, margin):
     return np.float32(terms @ fit)
 
 
-def digit_of(ink):
+def find_digit(ink):
     """Keeps the ink of the digit: no ruled lines, no border, no specks.
 
     Takes and returns float32 [H, W], 0 to 1.
     """
     mask = ink > 0.25
-    lines = ruled_lines(mask)
-    if lines.sum() < mask.sum():  # a bare stroke is a digit, not a line
-        mask &= ~lines
-    parts = label(mask)
+    mask &= ~(level_lines(mask) | level_lines(mask.T).T)
+    parts, _ = ndimage.label(ndimage.binary_dilation(mask, np.ones((3, 3))))
     mass = np.bincount(parts.ravel(), ink.ravel())
     mass[0] = 0
     # What covers a corner is a border or a shadow, if there is anything else.
@@ -168,41 +178,64 @@ def digit_of(ink):
     return np.where(wanted[parts], ink, 0)
 
 
-def ruled_lines(mask):
-    """What is long in one direction and thin in the other; bool [H, W] to bool [H, W]."""
+def level_lines(mask):
+    """The lines of ruled paper that run from left to right, at most 4 degrees askew.
+
+    Takes and returns bool [H, W]. A line is thin and longer than half of the image. Strokes of a
+    digit can be so, too; but those meet others at an end, and no digit has four of one direction.
+    """
+    height, width = mask.shape
     thin = max(2, round(max(mask.shape) / 60))
+    # What is thin is in no upright run longer than that.
+    narrow = mask & ~ndimage.binary_opening(mask, np.ones((thin + 1, 1)))
     lines = np.zeros_like(mask)
-    for axis in (0, 1):
-        long = round(0.6 * mask.shape[axis])
-        lines |= opened(mask, long, axis) & ~opened(mask, thin + 1, 1 - axis)
+    # How much of the image's width is narrow along the line through the middle column at each y?
+    slopes = np.tan(np.radians(np.arange(-4, 4.1, 0.25)))
+    step = max(1, width // 32)
+    columns = np.arange(step // 2, width - step // 2, step)
+    smooth = ndimage.uniform_filter1d(
+        np.float32(ndimage.maximum_filter1d(np.uint8(narrow), 3, 0)), step, 1
+    )
+    reach = round(width / 2 * slopes[-1])
+    smooth = np.pad(smooth[:, columns], ((2 * reach, 2 * reach), (0, 0)))
+    inside = np.pad(np.ones((height, len(columns))), ((2 * reach, 2 * reach), (0, 0)))
+    middles = np.arange(-reach, height + reach)
+    rows = np.int64(
+        middles[:, None] + 2 * reach + np.round(slopes[:, None, None] * (columns - width / 2))
+    )
+    at = np.arange(len(columns))
+    votes = smooth[rows, at].sum(-1) / np.maximum(inside[rows, at].sum(-1), len(columns) / 2)
+    best, slope = votes.max(0), slopes[votes.argmax(0)]
+    groups, n = ndimage.label(best > 0.55)
+    x = np.arange(width)
+    found = []
+    for number in range(1, n + 1):
+        i = np.flatnonzero(groups == number)
+        path = np.int64(middles[i, None] + np.round(slope[i, None] * (x - width / 2)))
+        path = np.concatenate([path - 1, path, path + 1])
+        ok = (path >= 0) & (path < height)
+        p = np.clip(path, 0, height - 1)
+        on = (narrow[p, x] & ok).any(0)
+        thick = (mask[p, x] & ~narrow[p, x] & ok).any(0)
+        x0, x1 = np.flatnonzero(on)[[0, -1]]
+        m = max(3, round(0.05 * width))
+        free = not (thick[max(0, x0 - m) : x0 + m].any() or thick[max(0, x1 - m) : x1 + m].any())
+        edge = x0 <= 0.02 * width and x1 >= 0.98 * width - 1
+        here = np.zeros_like(mask)
+        here[p[ok], np.broadcast_to(x, p.shape)[ok]] = True
+        found.append((free, edge, here & narrow))
+    free = sum(f for f, _, _ in found)
+    if n == 1:
+        free, edge, here = found[0]
+        if free and edge and (mask & ~here).sum() > 0.2 * here.sum():
+            lines |= here
+    elif n >= 4 or free > n / 2:
+        for _, _, here in found:
+            lines |= here
     return lines
 
 
-def opened(mask, length, axis):
-    """The runs of at least `length` pixels along the axis; bool [H, W] to bool [H, W]."""
-
-    def ends(mask):  # how many of the last `length` pixels are set
-        total = np.cumsum(np.pad(mask, ((0, 0), (length, length - 1))), 1)
-        return total[:, length:] - total[:, :-length]
-
-    whole = ends(np.moveaxis(mask, axis, 1)) == length
-    kept = ends(whole)[:, length - 1 : whole.shape[1]] > 0
-    return np.moveaxis(kept, 1, axis)
-
-
-def label(mask):
-    """Numbers the connected parts, one pixel wider each; bool [H, W] to int32 [H, W], 0 outside."""
-    wide = np.asarray(Image.fromarray(np.uint8(mask)).filter(ImageFilter.MaxFilter(3)), np.int32)
-    parts = Image.fromarray(-wide)
-    number = 0
-    for y, x in np.argwhere(mask):
-        if parts.getpixel((int(x), int(y))) < 0:
-            number += 1
-            ImageDraw.floodfill(parts, (int(x), int(y)), number)
-    return np.maximum(np.asarray(parts), 0)
-
-
-def thicken(digit):
+def widen(digit):
     """Widens thin strokes to the width usual in MNIST; float32 [H, W] to float32 [H, W], 0 to 1."""
     digit = np.pad(resize(digit, 80), 8)
     # A stroke of width w has w of area and 2 of edge for each 1 of length.
@@ -216,8 +249,7 @@ def thicken(digit):
 
 def resize(digit, side):
     """Crops to the ink, then scales the longer side; float32 [H, W] to [h, w], 0 to 1."""
-    rows, columns = (np.flatnonzero((digit > 0.1).any(axis)) for axis in (1, 0))
-    digit = digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    digit = digit[ndimage.find_objects(np.int8(digit > 0.1))[0]]
     height, width = digit.shape
     size = [max(1, round(side * n / max(height, width))) for n in (width, height)]
     return np.clip(np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BICUBIC)), 0, 1)
@@ -226,11 +258,7 @@ def resize(digit, side):
 def centre(digit):
     """Puts a digit of at most 20x20, float32 0 to 1, into uint8 [28, 28] by its centre of mass."""
     image = np.zeros((28, 28), np.uint8)
-    corner = []
-    for axis, side in enumerate(digit.shape):
-        weights = digit.sum(1 - axis)
-        middle = (weights * np.arange(side)).sum() / weights.sum()
-        corner.append(min(max(round(14 - middle), 0), 28 - side))
-    (y, x), (height, width) = corner, digit.shape
-    image[y : y + height, x : x + width] = np.round(255 * digit)
+    middle = ndimage.center_of_mass(digit)
+    y, x = np.clip(np.round(14 - np.array(middle)).astype(int), 0, 28 - np.array(digit.shape))
+    image[y : y + digit.shape[0], x : x + digit.shape[1]] = np.round(255 * digit)
     return image

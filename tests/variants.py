@@ -7,6 +7,7 @@ import io
 
 import numpy as np
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
 
 def page(digit, rng, scale=None, size=(400, 300), noise=6.0):
@@ -114,6 +115,70 @@ def thin_strokes(digit, rng, width=5, size=(2048, 1536), reach=(500, 1400)):
     return saved(photograph(np.asarray(ink) / 255.0, rng, 240, 30), format="JPEG", quality=85)
 
 
+def grid(shape, rng, directions):
+    """Dark or faint lines of a pen a ruler led, turned by up to 3 degrees; float [H, W], ink is 1.
+
+    Every other page has margins, before which the lines end.
+    """
+    y, x = np.indices(shape) - np.array(shape).reshape(2, 1, 1) / 2
+    angle = np.radians(rng.uniform(-3, 3))
+    spacing, width, darkness = rng.uniform(20, 80), rng.uniform(1, 3), rng.uniform(0.15, 0.9)
+    margin = rng.choice([0, 0.06]) * shape[1]
+    turned = [y * np.cos(angle) + x * np.sin(angle), x * np.cos(angle) - y * np.sin(angle)]
+    written = np.abs(turned[1]) < shape[1] / 2 - margin
+    lines = np.zeros(shape)
+    for across in turned[:directions]:
+        middle = np.abs((across + rng.uniform(0, spacing)) % spacing - spacing / 2)
+        lines = np.maximum(lines, np.clip(width / 2 - middle + 0.5, 0, 1))
+    return darkness * lines * written
+
+
+def ruled(digit, rng, directions=1):
+    ink = page(digit, rng)
+    lines = grid(ink.shape, rng, directions)
+    return saved(photograph(np.maximum(ink, lines), rng, 240, 30), format="JPEG", quality=85)
+
+
+def squared(digit, rng):
+    return ruled(digit, rng, directions=2)
+
+
+def mottled(digit, rng):
+    """A tight crop of paper whose grain is several pixels wide."""
+    ink = page(digit, rng, rng.uniform(3.5, 5), (150, 150))
+    grain = ndimage.gaussian_filter(rng.normal(size=ink.shape), rng.uniform(1, 4))
+    paper = 190 + rng.uniform(6, 14) * grain / grain.std()
+    return saved(photograph(ink, rng, paper, 50, noise=3), format="PNG")
+
+
+STRAIGHT = (  # the strokes of each digit, x and y of their ends
+    ((0.15, 0, 0.85, 0, 0.85, 1, 0.15, 1, 0.15, 0),),
+    ((0.5, 0, 0.5, 1),),
+    ((0.1, 0, 0.9, 0, 0.1, 1, 0.9, 1),),
+    ((0.1, 0, 0.9, 0, 0.5, 0.4, 0.9, 0.7, 0.7, 1, 0.1, 1),),
+    ((0.2, 0, 0.1, 0.6, 0.9, 0.6), (0.7, 0.1, 0.7, 1)),
+    ((0.9, 0, 0.2, 0, 0.2, 0.4, 0.8, 0.5, 0.8, 0.9, 0.1, 1),),
+    ((0.7, 0, 0.2, 0.5, 0.2, 1, 0.8, 1, 0.8, 0.6, 0.2, 0.6),),
+    ((0.1, 0, 0.9, 0, 0.4, 1),),
+    ((0.2, 0, 0.8, 0, 0.2, 1, 0.8, 1, 0.2, 0),),
+    ((0.8, 0.4, 0.2, 0.4, 0.2, 0, 0.8, 0, 0.8, 1),),
+)
+
+
+def straight_strokes(label, rng):
+    """A digit drawn with a ruler and a pen of 2 to 12 pixels in 100 to 2,000 pixels."""
+    size = 100 * 20 ** rng.uniform() * rng.uniform((0.7, 0.7), (1, 1))
+    height = min(size) * rng.uniform(0.5, 0.95)
+    width = min(height * rng.uniform(0.5, 0.9), size[0])
+    corner = rng.uniform((0, 0), size - (width, height))
+    ink = Image.new("L", [round(side) for side in size])
+    pen = round(np.clip(rng.uniform(2, 12), 2, max(2, height / 8)))
+    for stroke in STRAIGHT[label]:
+        ends = corner + np.reshape(stroke, (-1, 2)) * (width, height)
+        ImageDraw.Draw(ink).line([tuple(end) for end in ends], 255, pen, "curve")
+    return saved(photograph(np.asarray(ink) / 255.0, rng, noise=rng.choice([0, 4])), format="PNG")
+
+
 VARIANTS = (
     black_on_white,
     random_place,
@@ -123,4 +188,7 @@ VARIANTS = (
     exif_turned,
     blue_on_yellow,
     thin_strokes,
+    ruled,
+    squared,
+    mottled,
 )
