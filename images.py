@@ -159,7 +159,8 @@ def find_digit(ink):
     Takes and returns float32 [H, W], 0 to 1.
     """
     mask = ink > 0.25
-    mask &= ~(level_lines(mask) | level_lines(mask.T).T)
+    for view in 2 * (mask, mask.T):  # twice, as the ones hide the ends of the others
+        view &= ~level_lines(view)
     parts, _ = ndimage.label(ndimage.binary_dilation(mask, np.ones((3, 3))))
     mass = np.bincount(parts.ravel(), ink.ravel())
     mass[0] = 0
@@ -181,58 +182,55 @@ def find_digit(ink):
 def level_lines(mask):
     """The lines of ruled paper that run from left to right, at most 4 degrees askew.
 
-    Takes and returns bool [H, W]. A line is thin and longer than half of the image. Strokes of a
-    digit can be so, too; but those meet others at an end, and no digit has four of one direction.
+    Takes and returns bool [H, W]. A line is thin, straight and longer than half of the image. So
+    may strokes of a digit be; but most of them meet another at an end, and none has four of one
+    direction. A line alone counts only from edge to edge, and beside enough other ink.
     """
     height, width = mask.shape
     thin = max(2, round(max(mask.shape) / 60))
-    # What is thin is in no upright run longer than that.
-    narrow = mask & ~ndimage.binary_opening(mask, np.ones((thin + 1, 1)))
-    lines = np.zeros_like(mask)
-    # How much of the image's width is narrow along the line through the middle column at each y?
     slopes = np.tan(np.radians(np.arange(-4, 4.1, 0.25)))
-    step = max(1, width // 32)
-    columns = np.arange(step // 2, width - step // 2, step)
-    smooth = ndimage.uniform_filter1d(
-        np.float32(ndimage.maximum_filter1d(np.uint8(narrow), 3, 0)), step, 1
-    )
-    reach = round(width / 2 * slopes[-1])
-    smooth = np.pad(smooth[:, columns], ((2 * reach, 2 * reach), (0, 0)))
-    inside = np.pad(np.ones((height, len(columns))), ((2 * reach, 2 * reach), (0, 0)))
-    middles = np.arange(-reach, height + reach)
-    rows = np.int64(
-        middles[:, None] + 2 * reach + np.round(slopes[:, None, None] * (columns - width / 2))
-    )
-    at = np.arange(len(columns))
-    votes = smooth[rows, at].sum(-1) / np.maximum(inside[rows, at].sum(-1), len(columns) / 2)
-    best, slope = votes.max(0), slopes[votes.argmax(0)]
-    groups, n = ndimage.label(best > 0.55)
-    x = np.arange(width)
-    found = []
-    for number in range(1, n + 1):
-        i = np.flatnonzero(groups == number)
-        path = np.int64(middles[i, None] + np.round(slope[i, None] * (x - width / 2)))
-        path = np.concatenate([path - 1, path, path + 1])
-        ok = (path >= 0) & (path < height)
-        p = np.clip(path, 0, height - 1)
-        on = (narrow[p, x] & ok).any(0)
-        thick = (mask[p, x] & ~narrow[p, x] & ok).any(0)
-        x0, x1 = np.flatnonzero(on)[[0, -1]]
+    above = round(width / 2 * slopes[-1]) + 2 * thin
+    mask = np.pad(mask, ((above, above), (0, 0)))
+    narrow = mask & ~opened(mask, thin + 1)
+    # How much of the line at each slope and height is there, of a tile of columns at a time?
+    tile = max(1, width // 32)
+    wide = np.float32(ndimage.maximum_filter1d(narrow, 3, 0))
+    tiles = ndimage.uniform_filter1d(wide, tile, 1)[:, tile // 2 :: tile]
+    columns = np.arange(width) - width / 2
+    rises = np.int64(np.round(slopes[:, None, None] * columns[tile // 2 :: tile]))
+    rows = np.arange(len(mask))
+    rows = rows[(rows + rises.min() >= thin + 2) & (rows + rises.max() < len(mask) - thin - 3)]
+    votes = tiles[rows[:, None] + rises, np.arange(tiles.shape[1])].mean(-1)  # [slope, height]
+    groups, _ = ndimage.label(votes.max(0) > 0.55)
+    found, n_free = [], 0
+    for (group,) in ndimage.find_objects(groups):
+        slope = slopes[votes[:, group].max(1).argmax()]
+        near = np.arange(rows[group][0] - 1, rows[group][-1] + 2)[:, None]
+        strip = near + np.int64(np.round(slope * columns)), np.arange(width)
+        line = narrow[strip]
+        ends = np.flatnonzero(line.any(0))[[0, -1]]
+        beside = np.zeros(width, bool)
+        for k in range(2, thin + 2):
+            beside |= mask[strip[0][0] - k, strip[1]] | mask[strip[0][-1] + k, strip[1]]
         m = max(3, round(0.05 * width))
-        free = not (thick[max(0, x0 - m) : x0 + m].any() or thick[max(0, x1 - m) : x1 + m].any())
-        edge = x0 <= 0.02 * width and x1 >= 0.98 * width - 1
-        here = np.zeros_like(mask)
-        here[p[ok], np.broadcast_to(x, p.shape)[ok]] = True
-        found.append((free, edge, here & narrow))
-    free = sum(f for f, _, _ in found)
-    if n == 1:
-        free, edge, here = found[0]
-        if free and edge and (mask & ~here).sum() > 0.2 * here.sum():
-            lines |= here
-    elif n >= 4 or free > n / 2:
-        for _, _, here in found:
-            lines |= here
-    return lines
+        n_free += not any(beside[max(0, end - m) : end + m].any() for end in ends)
+        found.append((strip, line, ends))
+    lines = np.zeros_like(mask)
+    if len(found) >= 4 or n_free > len(found) / 2:
+        for strip, line, _ in found:
+            lines[strip] |= line
+        thickness = np.median(np.concatenate([l.sum(0)[l.any(0)] for _, l, _ in found]))
+        lines &= ~opened(mask, int(thickness) + 2)
+        if len(found) == 1:
+            edge = found[0][2][0] <= 0.02 * width and found[0][2][1] >= 0.98 * width - 1
+            if not edge or (mask & ~lines).sum() < 0.2 * lines.sum():
+                lines[:] = False
+    return lines[above:-above]
+
+
+def opened(mask, length):
+    """The upright runs of at least `length` pixels; bool [H, W] to bool [H, W]."""
+    return ndimage.grey_opening(np.uint8(mask), (length, 1)) > 0
 
 
 def widen(digit):
