@@ -7,6 +7,16 @@ from PIL import Image, ImageFilter, ImageOps
 from scipy import ndimage
 
 WORKING_SIZE = 512  # longer side, in pixels, of the image the ink is looked for in
+# Found on the validation split of MNIST, put on paper as in tests/variants.py. Most have leeway:
+# half as much again changes less than a digit in a hundred.
+SMALL = 64  # longer side, in pixels, of an image that is as good as all edges
+FAINTEST = 24  # grey levels between paper and ink, at least
+WIDEST = 0.3  # strokes, in longer sides of the image: what is wider is a shadow or a border
+LINE_WIDTH = 1 / 60  # of a ruled line at most, in longer sides of the image
+LINE_LENGTH = 0.55  # of a ruled line at least, in widths of the image, gaps not counted
+LINE_ANGLE = 4  # degrees that ruled lines may be askew
+THIN, USUAL = 6, 10  # widths of strokes, in 80ths of the digit's longer side
+COUNTER = 6  # width, in the same, of a gap between strokes that is kept open
 
 
 def read_image(file):
@@ -71,8 +81,8 @@ def prepare_image(pixels):
         edge = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
         if np.mean(edge) < 32:
             return pixels
-    if max(pixels.shape) < 64:  # as good as all edges, which find_ink() would take for noise
-        size = [n * 128 // max(pixels.shape) for n in pixels.shape[1::-1]]
+    if max(pixels.shape) < SMALL:
+        size = [2 * SMALL * n // max(pixels.shape) for n in pixels.shape[1::-1]]
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
     return centre(resize(widen(find_digit(find_ink(pixels))), 20))
 
@@ -87,7 +97,7 @@ def find_ink(pixels):
     depth = find_paper(grey) - grey
     paper, noise = paper_level(depth)
     depth -= paper
-    strong = depth[depth > max(24, 5 * noise)]
+    strong = depth[depth > max(FAINTEST, 5 * noise)]
     if not strong.size:
         raise ValueError("no ink found, the page is blank")
     full = (strong**2).sum() / strong.sum()
@@ -127,7 +137,7 @@ def find_paper(grey):
     scale = min(1, 64 / max(grey.shape))
     size = [max(1, round(scale * side)) for side in grey.shape[::-1]]
     coarse = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
-    widest = 19  # strokes, in the pixels of `coarse`
+    widest = round(WIDEST * max(coarse.shape))
     padded = plane(coarse, widest)
     padded[widest:-widest, widest:-widest] = coarse
     # A little more than what was filled goes: no false ink where a shadow or a border ends.
@@ -180,52 +190,58 @@ def find_digit(ink):
 
 
 def level_lines(mask):
-    """The lines of ruled paper that run from left to right, at most 4 degrees askew.
+    """The lines of ruled paper that run from left to right; bool [H, W] to bool [H, W].
 
-    Takes and returns bool [H, W]. A line is thin, straight and longer than half of the image. So
-    may strokes of a digit be; but most of them meet another at an end, and none has four of one
-    direction. A line alone counts only from edge to edge, and beside enough other ink.
+    Strokes of a digit may be as thin, straight and long; but most of them meet another stroke at an
+    end, and no digit has four of one direction. A line alone counts only from edge to edge, and
+    beside other ink.
     """
-    height, width = mask.shape
-    thin = max(2, round(max(mask.shape) / 60))
-    slopes = np.tan(np.radians(np.arange(-4, 4.1, 0.25)))
-    above = round(width / 2 * slopes[-1]) + 2 * thin
+    width = mask.shape[1]
+    thin = max(2, round(LINE_WIDTH * max(mask.shape)))
+    above = width // 8  # room for the ends of lines that cross the upper or lower edge
     mask = np.pad(mask, ((above, above), (0, 0)))
     narrow = mask & ~opened(mask, thin + 1)
-    # How much of the line at each slope and height is there, of a tile of columns at a time?
-    tile = max(1, width // 32)
-    wide = np.float32(ndimage.maximum_filter1d(narrow, 3, 0))
-    tiles = ndimage.uniform_filter1d(wide, tile, 1)[:, tile // 2 :: tile]
-    columns = np.arange(width) - width / 2
-    rises = np.int64(np.round(slopes[:, None, None] * columns[tile // 2 :: tile]))
-    rows = np.arange(len(mask))
-    rows = rows[(rows + rises.min() >= thin + 2) & (rows + rises.max() < len(mask) - thin - 3)]
-    votes = tiles[rows[:, None] + rises, np.arange(tiles.shape[1])].mean(-1)  # [slope, height]
-    groups, _ = ndimage.label(votes.max(0) > 0.55)
-    found, n_free = [], 0
-    for (group,) in ndimage.find_objects(groups):
-        slope = slopes[votes[:, group].max(1).argmax()]
-        near = np.arange(rows[group][0] - 1, rows[group][-1] + 2)[:, None]
-        strip = near + np.int64(np.round(slope * columns)), np.arange(width)
-        line = narrow[strip]
-        ends = np.flatnonzero(line.any(0))[[0, -1]]
-        beside = np.zeros(width, bool)
-        for k in range(2, thin + 2):
-            beside |= mask[strip[0][0] - k, strip[1]] | mask[strip[0][-1] + k, strip[1]]
-        m = max(3, round(0.05 * width))
-        n_free += not any(beside[max(0, end - m) : end + m].any() for end in ends)
-        found.append((strip, line, ends))
-    lines = np.zeros_like(mask)
-    if len(found) >= 4 or n_free > len(found) / 2:
-        for strip, line, _ in found:
-            lines[strip] |= line
-        thickness = np.median(np.concatenate([l.sum(0)[l.any(0)] for _, l, _ in found]))
-        lines &= ~opened(mask, int(thickness) + 2)
-        if len(found) == 1:
-            edge = found[0][2][0] <= 0.02 * width and found[0][2][1] >= 0.98 * width - 1
-            if not edge or (mask & ~lines).sum() < 0.2 * lines.sum():
-                lines[:] = False
+    lines, thickness, whole, n, n_free = np.zeros_like(mask), [], True, 0, 0
+    for rows, columns in straight_runs(narrow, above):
+        line = narrow[rows, columns]
+        lines[rows, columns] |= line
+        seen = np.flatnonzero(line.any(0))
+        thickness.extend(line.sum(0)[seen])
+        whole &= seen[0] <= 0.02 * width and seen[-1] >= 0.98 * width - 1
+        # Is there other ink near an end?
+        beside = np.arange(1, thin + 1)[:, None]
+        others = (mask[rows[0] - beside, columns] | mask[rows[-1] + beside, columns]).any(0)
+        reach = max(3, round(0.05 * width))
+        n += 1
+        n_free += not any(others[max(0, end - reach) : end + reach].any() for end in seen[[0, -1]])
+    if n:  # a stroke is thicker where a line crosses it
+        lines &= ~opened(mask, round(np.median(thickness)) + 2)
+    beside_others = whole and (mask & ~lines).sum() >= 0.2 * lines.sum()
+    if n < 4 and not (n_free > n / 2 and (n > 1 or beside_others)):
+        lines[:] = False
     return lines[above:-above]
+
+
+def straight_runs(narrow, above):
+    """Yields the rows [n, W] and columns [W] of each strip that holds a long straight line.
+
+    Takes bool [above + H + above, W]. This is a Hough transform: of each line, by its slope and its
+    height in the middle column, it is counted how much is there.
+    """
+    height, width = narrow.shape
+    columns = np.arange(width)
+    slopes = np.tan(np.radians(np.arange(-LINE_ANGLE, LINE_ANGLE + 0.1, 0.25)))
+    rises = np.int64(np.round(slopes[:, None] * (columns - width / 2)))  # [slope, W]
+    tile = max(1, width // 32)  # columns that are counted together
+    near = np.float32(ndimage.maximum_filter1d(narrow, 3, 0))  # [H, W]
+    tiles = ndimage.uniform_filter1d(near, tile, 1)[:, tile // 2 :: tile]
+    rows = np.arange(above // 2, height - above // 2)
+    tops = rows[:, None] + rises[:, None, tile // 2 :: tile]  # [slope, row, tile]
+    seen = tiles[tops, np.arange(tiles.shape[1])].mean(-1)
+    for (lines,) in ndimage.find_objects(ndimage.label(seen.max(0) > LINE_LENGTH)[0]):
+        slope = seen[:, lines].max(1).argmax()
+        strip = np.arange(rows[lines][0] - 1, rows[lines][-1] + 2)
+        yield strip[:, None] + rises[slope], columns
 
 
 def opened(mask, length):
@@ -234,20 +250,34 @@ def opened(mask, length):
 
 
 def widen(digit):
-    """Widens thin strokes to the width usual in MNIST; float32 [H, W] to float32 [H, W], 0 to 1."""
-    digit = np.pad(resize(digit, 80), 8)
+    """Widens thin strokes to the width usual in MNIST, as far as the gaps between them stay open.
+
+    Takes and returns float32 [H, W], 0 to 1.
+    """
     # A stroke of width w has w of area and 2 of edge for each 1 of length.
     across, along = np.diff(digit, axis=1)[1:], np.diff(digit, axis=0)[:, 1:]
     width = 2 * digit.sum() / np.hypot(across, along).sum()
-    if width < 6:  # to where as much is ink as in MNIST on average
-        size = 1 + 2 * round((11 - width) / 2)
-        digit = np.asarray(Image.fromarray(digit).filter(ImageFilter.MaxFilter(size)))
-    return digit
+    digit = crop(digit)
+    scale = max(digit.shape) / 80
+    if width / scale >= THIN:
+        return digit
+    # Of lines this thin a smaller image would keep too little.
+    small = resize(ndimage.maximum_filter(digit, int(np.ceil(scale))), 80)
+    distance = ndimage.distance_transform_edt(np.pad(small, USUAL) < 0.5)
+    growth = (USUAL - width / scale) / 2
+    gap = ndimage.maximum_filter(distance, 2 * round(growth) + 3)
+    growth = np.maximum(0, np.minimum(growth, gap - COUNTER / 2))
+    return np.float32(np.clip(growth + 1 - distance, 0, 1))
+
+
+def crop(digit):
+    """Cuts off what has no ink; float32 [H, W] to float32 [h, w]."""
+    return digit[ndimage.find_objects(np.int8(digit > 0.1))[0]]
 
 
 def resize(digit, side):
     """Crops to the ink, then scales the longer side; float32 [H, W] to [h, w], 0 to 1."""
-    digit = digit[ndimage.find_objects(np.int8(digit > 0.1))[0]]
+    digit = crop(digit)
     height, width = digit.shape
     size = [max(1, round(side * n / max(height, width))) for n in (width, height)]
     return np.clip(np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BICUBIC)), 0, 1)

@@ -3,8 +3,9 @@
     pip install -r requirements-dev.txt
     python benchmarks/handwriting.py
 
-The first is of MNIST test images put on paper in eight ways, beside the same images as they are;
-the second of the real handwriting that comes with scikit-learn, digits of 8x8 pixels.
+The first is of MNIST test images put on paper in twelve ways, each with two seeds, beside the same
+images as they are; the second of the real handwriting that comes with scikit-learn, digits of 8x8
+pixels. Constants were chosen on validation images with seed 0: nobody looked at those of seed 1.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from PIL import Image  # noqa: E402
 from sklearn.datasets import load_digits  # noqa: E402
-from variants import VARIANTS, saved  # noqa: E402
+from variants import VARIANTS, saved, straight_strokes  # noqa: E402
 
 from images import prepare_image, read_image  # noqa: E402
 from inputs import BUNDLED_DATA_DIR, read_data_sets  # noqa: E402
@@ -42,12 +43,16 @@ def main():
         return 100 * np.mean(classes == labels)
 
     native = accuracy([saved(Image.fromarray(image), format="PNG") for image in images], labels)
-    print(f"| {len(images)} MNIST test images | accuracy | points |\n| --- | --- | --- |")
-    print(f"| as they are | {native:.1f} % | |")
-    for variant in VARIANTS:
-        rng = np.random.default_rng(0)
-        found = accuracy((variant(image, rng) for image in images), labels)
-        print(f"| {variant.__name__.replace('_', ' ')} | {found:.1f} % | {found - native:+.1f} |")
+    print(f"| {len(images)} MNIST test images | seed 0 | points | seed 1 | points |")
+    print(f"| --- | --- | --- | --- | --- |\n| as they are | {native:.1f} % | | {native:.1f} % | |")
+    for variant in (*VARIANTS, straight_strokes):
+        cells = [variant.__name__.replace("_", " ")]
+        for seed in (0, 1):
+            rng = np.random.default_rng(seed)
+            subjects = labels if variant is straight_strokes else images
+            found = accuracy((variant(subject, rng) for subject in subjects), labels)
+            cells += [f"{found:.1f} %", f"{found - native:+.1f}"]
+        print(f"| {' | '.join(cells)} |", flush=True)
 
     digits = load_digits()
     print(f"\n| {len(digits.target)} digits of 8x8 pixels | accuracy |\n| --- | --- |")
