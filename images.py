@@ -1,10 +1,13 @@
 """The images that predict.py reads: from a photograph of a digit to an image as MNIST has it."""
 
+import logging
 import warnings
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 from scipy import ndimage
+
+logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong, it raises as well
 
 WORKING_SIZE = 512  # longer side, in pixels, of the image the ink is looked for in
 # Found on the validation split of MNIST, put on paper as in tests/variants.py. Most have leeway:
@@ -15,7 +18,7 @@ WIDEST = 0.3  # strokes, in longer sides of the image: what is wider is a shadow
 LINE_WIDTH = 1 / 60  # of a ruled line at most, in longer sides of the image
 LINE_LENGTH = 0.55  # of a ruled line at least, in widths of the image, gaps not counted
 LINE_ANGLE = 4  # degrees that ruled lines may be askew
-THIN, USUAL = 6, 10  # widths of strokes, in 80ths of the digit's longer side
+THIN, USUAL = 6, 11  # widths of strokes, in 80ths of the digit's longer side
 COUNTER = 6  # width, in the same, of a gap between strokes that is kept open
 
 
@@ -43,7 +46,8 @@ def read_image(file):
         limit = Image.MAX_IMAGE_PIXELS
         raise ValueError(f"a decompression bomb: more than {limit:,} pixels") from None
     except Exception as error:  # each decoder has errors of its own
-        raise ValueError(getattr(error, "strerror", None) or f"broken image: {error}") from None
+        reason = str(error) or type(error).__name__
+        raise ValueError(getattr(error, "strerror", None) or f"broken image: {reason}") from None
     if min(size) < 8:
         raise ValueError("{}x{} pixels are too few, a digit needs 8x8".format(*size))
     if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
@@ -166,11 +170,13 @@ def plane(grey, margin):
 def find_digit(ink):
     """Keeps the ink of the digit: no ruled lines, no border, no specks.
 
-    Takes and returns float32 [H, W], 0 to 1.
+    Takes and returns float32 [H, W], 0 to 1. Raises ValueError if there is nothing but lines.
     """
     mask = ink > 0.25
-    for view in 2 * (mask, mask.T):  # twice, as the ones hide the ends of the others
+    for view in (mask, mask.T, mask):  # again, as the upright ones hide the ends of the level ones
         view &= ~level_lines(view)
+    if not mask.any():
+        raise ValueError("no ink found, the page is blank but for its lines")
     parts, _ = ndimage.label(ndimage.binary_dilation(mask, np.ones((3, 3))))
     mass = np.bincount(parts.ravel(), ink.ravel())
     mass[0] = 0
@@ -198,7 +204,7 @@ def level_lines(mask):
     """
     width = mask.shape[1]
     thin = max(2, round(LINE_WIDTH * max(mask.shape)))
-    above = width // 8  # room for the ends of lines that cross the upper or lower edge
+    above = width // 8 + 2 * thin + 4  # for the ends of lines that cross the upper or lower edge
     mask = np.pad(mask, ((above, above), (0, 0)))
     narrow = mask & ~opened(mask, thin + 1)
     lines, thickness, whole, n, n_free = np.zeros_like(mask), [], True, 0, 0
