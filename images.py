@@ -10,8 +10,7 @@ from scipy import ndimage
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong, it raises as well
 
 WORKING_SIZE = 512  # longer side, in pixels, of the image the ink is looked for in
-# Found on the validation split of MNIST, put on paper as in tests/variants.py. Most have leeway:
-# half as much again changes less than a digit in a hundred.
+# Chosen on the validation split of MNIST, put on paper as in tests/variants.py.
 SMALL = 64  # longer side, in pixels, of an image that is as good as all edges
 FAINTEST = 24  # grey levels between paper and ink, at least
 WIDEST = 0.3  # strokes, in longer sides of the image: what is wider is a shadow or a border
@@ -105,7 +104,7 @@ def find_ink(pixels):
     if not strong.size:
         raise ValueError("no ink found, the page is blank")
     full = (strong**2).sum() / strong.sum()
-    none = max(0.2, 4 * noise / full)
+    none = max(0.2, 4 * noise / full)  # ink is black before it is full, as in MNIST
     return np.clip((depth / full - none) / 0.6, 0, 1)
 
 
@@ -269,7 +268,7 @@ def widen(digit):
         return digit
     # Of lines this thin a smaller image would keep too little.
     small = resize(ndimage.maximum_filter(digit, int(np.ceil(scale))), 80)
-    distance = ndimage.distance_transform_edt(np.pad(small, USUAL) < 0.5)
+    distance = ndimage.distance_transform_edt(np.pad(small, USUAL) < small.max() / 2)
     growth = (USUAL - width / scale) / 2
     gap = ndimage.maximum_filter(distance, 2 * round(growth) + 3)
     growth = np.maximum(0, np.minimum(growth, gap - COUNTER / 2))
