@@ -10,7 +10,7 @@ from scipy import ndimage
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong, it raises as well
 
 WORKING_SIZE = 512  # longer side, in pixels, of the image the ink is looked for in
-# Chosen on the validation split of MNIST, put on paper as in tests/variants.py.
+# Chosen on the validation split of MNIST, put on paper as in samples/variants.py.
 SMALL = 64  # longer side, in pixels, of an image that is as good as all edges
 FAINTEST = 24  # grey levels between paper and ink, at least
 WIDEST = 0.3  # strokes, in longer sides of the image: what is wider is a shadow or a border

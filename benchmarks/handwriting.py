@@ -1,6 +1,6 @@
 """How well predict.py reads digits as people show them: prints two Markdown tables.
 
-    pip install -r requirements-dev.txt
+    pip install scikit-learn
     python benchmarks/handwriting.py
 
 The first is of MNIST test images put on paper in twelve ways, each with two seeds, beside the same
@@ -13,18 +13,18 @@ import pathlib
 import sys
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
+sys.path.insert(0, str(PROJECT))
 
 import tf_estimator  # noqa: E402, F401  before TensorFlow, to keep its import quiet
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from PIL import Image  # noqa: E402
 from sklearn.datasets import load_digits  # noqa: E402
-from variants import VARIANTS, saved, straight_strokes  # noqa: E402
 
 from images import prepare_image, read_image  # noqa: E402
 from inputs import BUNDLED_DATA_DIR, read_data_sets  # noqa: E402
 from predict import load_estimator  # noqa: E402
+from samples.variants import VARIANTS, saved, straight_strokes  # noqa: E402
 
 
 def main():

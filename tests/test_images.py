@@ -8,7 +8,6 @@ import tensorflow as tf
 from conftest import MODEL_DIR_2017
 from PIL import Image, ImageDraw
 from scipy import ndimage
-from variants import STRAIGHT, VARIANTS, straight_strokes
 
 import predict
 
@@ -24,6 +23,7 @@ from images import (
     resize,
     widen,
 )
+from samples.variants import STRAIGHT, VARIANTS, straight_strokes
 
 
 @pytest.fixture(scope="module")
