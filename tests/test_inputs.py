@@ -2,6 +2,7 @@ import errno
 import gzip
 import hashlib
 import os
+import pathlib
 import shutil
 import warnings
 
@@ -98,10 +99,15 @@ def test_a_link_that_leads_nowhere_is_named(tmp_path, name):
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path, monkeypatch):
-    def refuse(source, target):
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS), target)
+    copied = []
 
-    monkeypatch.setattr(inputs.shutil, "copy", refuse)
+    def copy(source, target):
+        if len(copied) == 3:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), target)
+        copied.append(shutil.copyfile(source, pathlib.Path(target, source.name)))
+        return str(copied[-1])
+
+    monkeypatch.setattr(inputs.shutil, "copy", copy)
     with pytest.raises(UserError, match=f"--data_dir {tmp_path}: .*: Read-only file system; give"):
         inputs.read_data_sets(tmp_path)
     assert not list(tmp_path.iterdir())
@@ -122,6 +128,12 @@ def gzipped(content):
     return gzip.compress(content, compresslevel=1)
 
 
+def idx(*shape, content=b""):
+    """An IDX file."""
+    header = [0x0800 + len(shape), *shape]
+    return b"".join(number.to_bytes(4, "big") for number in header) + content
+
+
 HTML = b"<html>Not found</html>"
 IMAGES, LABELS = inputs.TEST_IMAGES, inputs.TEST_LABELS
 
@@ -135,8 +147,18 @@ IMAGES, LABELS = inputs.TEST_IMAGES, inputs.TEST_LABELS
         (IMAGES, lambda: gzipped(unzipped(LABELS)), "magic number 2049, expected 2051"),
         (IMAGES, lambda: gzipped(half(unzipped(IMAGES))), "header promises 10000 x 28 x 28"),
         (LABELS, lambda: gzipped(unzipped(inputs.TRAIN_LABELS)), "60000 labels for the 10000 im"),
+        (LABELS, lambda: gzipped(idx()[:3]), "magic number 8, expected 2049 for an IDX file of un"),
+        (LABELS, lambda: gzipped(idx(3, content=b"1234")), "4 bytes of data where its header prom"),
+        (
+            IMAGES,
+            lambda: gzipped(idx(2**31, 2**31, 4)),  # a product that 64 bits can't hold
+            "0 bytes of data where its header promises 2147483648 x 2147483648 x 4; get the file",
+        ),
     ],
-    ids=["truncated", "not gzip", "not IDX", "labels for images", "short", "other length"],
+    ids=[
+        *("truncated", "not gzip", "not IDX", "labels for images", "short", "other length"),
+        *("three bytes", "long", "huge"),
+    ],
 )
 def test_damaged_file_is_named(data_dir, name, damaged, message):
     (data_dir / f"{name}.gz").write_bytes(damaged())
@@ -152,6 +174,43 @@ def test_corrupt_gzip_data_is_an_error(data_dir):
     content[1000:1100] = bytes(100)
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"t10k-images-idx3-ubyte\.gz: not a whole gzip file"):
+        inputs.read_data_sets(data_dir)
+
+
+@pytest.fixture
+def write_data(tmp_path):
+    """A function that writes black images with these labels; returns their directory."""
+
+    def write(train_labels, test_labels):
+        for prefix, labels in (("train", train_labels), ("t10k", test_labels)):
+            images = idx(len(labels), 28, 28, content=bytes(784 * len(labels)))
+            (tmp_path / f"{prefix}-images-idx3-ubyte").write_bytes(images)
+            content = idx(len(labels), content=bytes(labels))
+            (tmp_path / f"{prefix}-labels-idx1-ubyte").write_bytes(content)
+        return tmp_path
+
+    return write
+
+
+def test_a_training_set_has_to_be_larger_than_the_validation_split(write_data):
+    assert len(inputs.read_data_sets(write_data([1] * 5001, [1])).train.labels) == 1
+    with pytest.raises(UserError) as error:
+        inputs.read_data_sets(write_data([1] * 5000, [1]))
+    assert str(error.value).endswith(
+        "/train-images-idx3-ubyte: 5000 images, but the first 5000 are held back for validation; "
+        "use a larger training set"
+    )
+
+
+def test_a_file_without_labels_is_an_error(write_data):
+    with pytest.raises(UserError, match=r"/t10k-labels-idx1-ubyte: no labels; get the file again"):
+        inputs.read_data_sets(write_data([1] * 5001, []))
+
+
+def test_labels_go_up_to_n_classes(write_data):
+    data_dir = write_data([1] * 5001, [10])
+    assert inputs.read_data_sets(data_dir, n_classes=11).test.labels.tolist() == [10]
+    with pytest.raises(UserError, match=r"label 10 is outside 0\.\.9; set --hparams n_classes=11"):
         inputs.read_data_sets(data_dir)
 
 
@@ -244,6 +303,64 @@ def test_evaluation_has_each_test_image_once_in_order(small_mnist_data):
     images, labels = map(np.concatenate, zip(*whole_evaluation))
     np.testing.assert_array_equal(images, small_mnist_data.test.images)
     np.testing.assert_array_equal(labels, small_mnist_data.test.labels)
+
+
+def test_shapes_are_known_where_all_batches_are_alike(small_mnist_data):
+    shapes = []
+    with tf.Graph().as_default():
+        for get_inputs, size in (
+            (inputs.get_train_inputs, 300),
+            (inputs.get_test_inputs, 250),
+            (inputs.get_test_inputs, 300),
+        ):
+            images, labels = get_inputs(size, small_mnist_data)[0]()
+            shapes.append((images.shape.as_list(), labels.shape.as_list()))
+    assert shapes == [
+        ([300, 28, 28], [300]),
+        ([250, 28, 28], [250]),
+        ([None, 28, 28], [None]),
+    ]
+
+
+def test_an_evaluations_batch_is_that_of_the_readme():
+    assert inputs.EVAL_BATCH_SIZE == 250
+
+
+def test_no_thread_that_tunes_keeps_a_session_from_closing(small_mnist_data, monkeypatch):
+    made = []
+    original = tf.data.Options
+    monkeypatch.setattr(tf.data, "Options", lambda: made.append(original()) or made[-1])
+    with tf.Graph().as_default():
+        inputs.get_train_inputs(10, small_mnist_data)[0]()
+        inputs.get_test_inputs(10, small_mnist_data)[0]()
+    assert [options.autotune.enabled for options in made] == [False, False]
+    # It would copy the arrays.
+    rewrites = [options.experimental_optimization.apply_default_optimizations for options in made]
+    assert rewrites == [False, False]
+
+
+def test_an_exported_model_takes_arrays_or_files(small_mnist_data):
+    digits = small_mnist_data.test.images[:3]
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        receiver = inputs.serving_input_receiver_fn()
+        [(name, image)] = receiver.receiver_tensors.items()
+        [(alternative, tensors)] = receiver.receiver_tensors_alternatives.items()
+        assert (name, alternative, list(tensors)) == ("image", "image_bytes", ["image_bytes"])
+        assert (image.dtype, image.shape.as_list()) == (tf.uint8, [None, 28, 28])
+        np.testing.assert_array_equal(session.run(receiver.features, {image: digits}), digits)
+        image_bytes = tensors["image_bytes"]
+
+        def decode(encode, images):
+            files = [session.run(encode(tf.constant(image))) for image in images]
+            return session.run(receiver.features, {image_bytes: files})
+
+        gray, colored = digits[..., np.newaxis], np.stack([digits] * 3, -1)
+        np.testing.assert_array_equal(decode(tf.io.encode_png, gray), digits)
+        np.testing.assert_array_equal(decode(tf.io.encode_png, colored), digits)
+        jpeg = decode(lambda image: tf.io.encode_jpeg(image, quality=100), gray)
+        np.testing.assert_allclose(jpeg.astype(int), digits, atol=30)
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            decode(tf.io.encode_png, gray[:, :14])
 
 
 def test_names_of_the_input_functions_are_the_blogs(small_mnist_data):
