@@ -1,11 +1,15 @@
+import os
+import types
+
 import pytest
 import tensorflow as tf
+from conftest import read_scalars, save_checkpoints
 
 import inputs
-from evaluation import Evaluation
+from evaluation import Evaluation, find_evaluated_steps
 from hparams import HParams
 from mnist_estimator import get_estimator
-from tf_estimator import RunConfig
+from tf_estimator import EstimatorSpec, ModeKeys, RunConfig
 
 
 @pytest.fixture
@@ -83,3 +87,71 @@ def test_a_checkpoint_that_cannot_be_read_does_not_spoil_the_next(estimator, sma
     with pytest.raises(ValueError, match="not a valid checkpoint"):
         subject.evaluate("model.ckpt-7")
     assert subject.evaluate(estimator.latest_checkpoint()) == expected
+
+
+@pytest.mark.parametrize(("name", "directory"), [(None, "eval"), ("validation", "eval_validation")])
+def test_each_result_and_the_graph_are_in_the_events(estimator, small_mnist_data, name, directory):
+    input_fn, hook = inputs.get_test_inputs(300, small_mnist_data)
+    subject = Evaluation(estimator, input_fn, [hook], name=name)
+    result = subject.evaluate(estimator.latest_checkpoint())
+    eval_dir = os.path.join(estimator.model_dir, directory)
+    for tag in ("Accuracy", "loss"):
+        assert read_scalars(eval_dir, tag) == {1000: result[tag]}
+    [path] = os.listdir(eval_dir)
+    events = tf.compat.v1.train.summary_iterator(os.path.join(eval_dir, path))
+    assert any(event.graph_def for event in events)
+    assert find_evaluated_steps(eval_dir) == {1000}
+
+
+class CountingHook(tf.compat.v1.train.SessionRunHook):
+    def __init__(self):
+        self.contexts = []
+
+    def before_run(self, run_context):
+        self.contexts.append(run_context)
+
+
+def test_hooks_of_the_model_and_the_session_of_the_configuration_are_used(tmp_path):
+    hook, modes = CountingHook(), []
+
+    def model_fn(features, labels, mode, config):
+        modes.append((mode, config, features.device, labels.device))
+        weights = tf.compat.v1.get_variable("weights", initializer=tf.ones([1000]))
+        return EstimatorSpec(mode, loss=weights[0] * 2, evaluation_hooks=[hook])
+
+    session_config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=3)
+    estimator = types.SimpleNamespace(
+        config=RunConfig(session_config=session_config),
+        eval_dir=lambda name: str(tmp_path / "eval"),
+        model_fn=model_fn,
+    )
+    save_checkpoints(tmp_path, 7)
+    subject = Evaluation(estimator, lambda: (tf.ones([1]), tf.ones([1])), [], steps=2)
+    assert subject.evaluate(str(tmp_path / "model.ckpt-7"))["loss"] == 2
+    [(mode, config, *devices)] = modes
+    assert (mode, config) == (ModeKeys.EVAL, estimator.config)
+    assert {tf.DeviceSpec.from_string(device).device_type for device in devices} == {"CPU"}
+    assert len(hook.contexts) == 2
+    assert hook.contexts[0].session._config.intra_op_parallelism_threads == 3
+    assert hook.contexts[0].original_args.fetches is not None
+
+
+def write_events(directory, tag, *steps):
+    suffix = f"{tag}{steps}"  # two files of one second would have one name
+    with tf.Graph().as_default():
+        writer = tf.compat.v1.summary.FileWriter(str(directory), filename_suffix=suffix)
+    with writer:
+        for step in steps:
+            summary = tf.compat.v1.Summary()
+            summary.value.add(tag=tag, simple_value=0.5)
+            writer.add_summary(summary, step)
+
+
+def test_evaluated_steps_are_those_with_a_loss_in_whole_events(tmp_path):
+    assert find_evaluated_steps(str(tmp_path / "nothing")) == set()
+    write_events(tmp_path, "loss", 100, 200)
+    [killed] = tmp_path.iterdir()
+    os.truncate(killed, killed.stat().st_size - 5)
+    write_events(tmp_path, "loss", 300)
+    write_events(tmp_path, "Accuracy", 400)
+    assert find_evaluated_steps(str(tmp_path)) == {100, 300}
