@@ -39,8 +39,6 @@ def explained(model_dir):
     threading.excepthook = excepthook
     try:
         yield
-    except UserError:
-        raise
     except tf.compat.v1.train.NanLossDuringTrainingError as error:
         raise UserError(
             "training diverged, the loss is not a number any more; the last checkpoint is "
