@@ -257,11 +257,25 @@ def test_damaged_hyperparameters_are_written_anew(tmp_path):
     assert json.loads((tmp_path / "hparams.json").read_text()) == HParams(train_steps=3).values()
 
 
-def test_hyperparameters_stay_if_nothing_is_left_to_train(tmp_path):
+def test_hyperparameters_stay_if_nothing_is_left_to_train(tmp_path, caplog):
     tiny(tmp_path, train_steps=2).train()
     before = (tmp_path / "hparams.json").read_text()
-    tiny(tmp_path, train_steps=1, learning_rate=0.01).train()
+    caplog.set_level("INFO", logger="absl")
+    assert tiny(tmp_path, train_steps=1, learning_rate=0.01).train() == {"global_step": 2}
     assert (tmp_path / "hparams.json").read_text() == before
+    assert caplog.messages[-1] == (
+        f"{tmp_path} is at step 2 already, train_steps is 1: nothing left to train"
+    )
+
+
+def test_files_of_a_model_dir(tmp_path):
+    tiny(tmp_path, train_steps=6, min_eval_frequency=4).train_and_evaluate()
+    names = {path.name for path in tmp_path.iterdir() if not path.name.startswith("events.out.")}
+    parts = ("index", "data-00000-of-00001")
+    checkpoints = {f"model.ckpt-{step}.{part}" for step in (0, 4, 6) for part in parts}
+    assert names == checkpoints | {
+        *("checkpoint", "eval_validation", "hparams.json", "lock", "lock_holder")
+    }
 
 
 def test_train_returns_its_last_step(tmp_path):
