@@ -19,34 +19,6 @@ from hparams import HParams
 from tf_estimator import RunConfig
 
 
-def test_output_of_a_run(finished_run):
-    model_dir, process = finished_run
-    number = r"[\d.]+"
-    expected = [
-        r'hyperparameters: \{"learning_rate": 0.002, .*"train_steps": 200, .*\}',
-        rf"evaluation at step 50: accuracy {number}, loss {number}, in {number} s",
-        rf"step 100 of 200: loss {number}, batch accuracy {number}, {number} steps/s, \d+ s left",
-        rf"evaluation at step 100: accuracy {number}, loss {number}, in {number} s",
-        rf"evaluation at step 150: accuracy {number}, loss {number}, in {number} s",
-        rf"step 200 of 200: loss {number}, batch accuracy {number}, {number} steps/s, 0 s left",
-        rf"evaluation at step 200: accuracy {number}, loss {number}, in {number} s",
-        rf"done in \d+ s: final accuracy {number}",
-        rf"  the model: +{model_dir}",
-        rf"  watch it: +tensorboard --logdir {model_dir}",
-        rf"  read a digit: +python predict.py --model_dir {model_dir} image.png",
-    ]
-    assert process.returncode == 0
-    lines = process.stderr.splitlines()
-    assert len(lines) == len(expected), process.stderr
-    for line, pattern in zip(lines, expected):
-        assert re.fullmatch(pattern, line), (line, pattern)
-
-
-def test_the_network_learns(finished_run):
-    _, process = finished_run
-    assert float(re.search(r"final accuracy ([\d.]+)", process.stderr)[1]) > 0.95
-
-
 @pytest.fixture
 def run(set_flags, monkeypatch):
     """A function that runs the script with flags, up to its Experiment.
@@ -304,6 +276,34 @@ def test_help_lists_the_flags_of_the_readme_with_their_defaults():
         *("export_dir", "verbosity"),
     ]
     assert set(rows) <= set(flags)
+
+
+def test_output_of_a_run(finished_run):
+    model_dir, process = finished_run
+    number = r"[\d.]+"
+    expected = [
+        r'hyperparameters: \{"learning_rate": 0.002, .*"train_steps": 200, .*\}',
+        rf"evaluation at step 50: accuracy {number}, loss {number}, in {number} s",
+        rf"step 100 of 200: loss {number}, batch accuracy {number}, {number} steps/s, \d+ s left",
+        rf"evaluation at step 100: accuracy {number}, loss {number}, in {number} s",
+        rf"evaluation at step 150: accuracy {number}, loss {number}, in {number} s",
+        rf"step 200 of 200: loss {number}, batch accuracy {number}, {number} steps/s, 0 s left",
+        rf"evaluation at step 200: accuracy {number}, loss {number}, in {number} s",
+        rf"done in \d+ s: final accuracy {number}",
+        rf"  the model: +{model_dir}",
+        rf"  watch it: +tensorboard --logdir {model_dir}",
+        rf"  read a digit: +python predict.py --model_dir {model_dir} image.png",
+    ]
+    assert process.returncode == 0
+    lines = process.stderr.splitlines()
+    assert len(lines) == len(expected), process.stderr
+    for line, pattern in zip(lines, expected):
+        assert re.fullmatch(pattern, line), (line, pattern)
+
+
+def test_the_network_learns(finished_run):
+    _, process = finished_run
+    assert float(re.search(r"final accuracy ([\d.]+)", process.stderr)[1]) > 0.95
 
 
 def test_debug_verbosity_shows_tensorflows_messages_once(tmp_path):

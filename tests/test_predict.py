@@ -168,26 +168,6 @@ def test_the_task_of_a_cluster_is_not_taken_for_its_own(digits, run_predict, mon
     assert run_predict(digits / "00.png") == (0, f"{digits}/00.png: 7 (100.0%)\n", "")
 
 
-def test_a_reader_that_has_enough_ends_it_quietly(digits, start_script):
-    process = start_script(
-        "predict.py", f"--model_dir={MODEL_DIR_2017}", *[digits / "00.png"] * 2000
-    )
-    process.stdout.readline()
-    process.stdout.close()
-    assert process.wait() == 0
-
-
-def test_names_and_drawings_on_a_terminal_without_their_characters(digits, tmp_path):
-    path = tmp_path / "\u00fc.png"
-    shutil.copy(digits / "00.png", path)
-    flags = [f"--model_dir={MODEL_DIR_2017}", "--show"]
-    process = run_script("predict.py", *flags, path, PYTHONIOENCODING="ascii")
-    *drawing, line = process.stdout.splitlines()
-    assert (process.returncode, process.stderr) == (0, "")
-    assert line == rf"{tmp_path}/\xfc.png: 7 (100.0%)"
-    assert (len(drawing), set("".join(drawing))) == (14, set(" .'#"))
-
-
 def test_png_files_get_the_classes_of_their_arrays(tmp_path, mnist_data):
     import tensorflow as tf
 
@@ -221,3 +201,23 @@ def test_show_draws_two_pixels_a_character():
     lines = predict.draw(image, "utf-8").splitlines()
     assert lines[0] == "▀▄█" + 25 * " "
     assert (len(lines), {len(line) for line in lines}) == (14, {28})
+
+
+def test_a_reader_that_has_enough_ends_it_quietly(digits, start_script):
+    process = start_script(
+        "predict.py", f"--model_dir={MODEL_DIR_2017}", *[digits / "00.png"] * 2000
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait() == 0
+
+
+def test_names_and_drawings_on_a_terminal_without_their_characters(digits, tmp_path):
+    path = tmp_path / "\u00fc.png"
+    shutil.copy(digits / "00.png", path)
+    flags = [f"--model_dir={MODEL_DIR_2017}", "--show"]
+    process = run_script("predict.py", *flags, path, PYTHONIOENCODING="ascii")
+    *drawing, line = process.stdout.splitlines()
+    assert (process.returncode, process.stderr) == (0, "")
+    assert line == rf"{tmp_path}/\xfc.png: 7 (100.0%)"
+    assert (len(drawing), set("".join(drawing))) == (14, set(" .'#"))
