@@ -149,7 +149,8 @@ def read_idx(path, n_dimensions):
       UserError: the file is truncated, corrupt or of another format.
     """
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path}: not a whole gzip file ({error}); get it again") from error
     header_size = 4 * (1 + n_dimensions)
@@ -166,16 +167,7 @@ def read_idx(path, n_dimensions):
             f"{path}: {len(content) - header_size} bytes of data where its header promises "
             f"{' x '.join(map(str, shape))}; get the file again"
         )
-    return _align(np.frombuffer(content, np.uint8, offset=header_size).reshape(shape))
-
-
-def _align(array):
-    """Copies to an address that is a multiple of 64: a session takes an array there as it is."""
-    buffer = np.empty(array.nbytes + 64, np.uint8)
-    start = -buffer.ctypes.data % 64
-    aligned = buffer[start : start + array.nbytes].reshape(array.shape)
-    aligned[:] = array
-    return aligned
+    return np.frombuffer(content, np.uint8, offset=header_size).reshape(shape)
 
 
 def get_train_inputs(batch_size, mnist_data, augmentation="none"):

@@ -242,12 +242,6 @@ def test_arrays_are_not_in_the_graph(mnist_data):
     assert size < 100_000
 
 
-def test_images_lie_where_a_session_takes_them_without_a_copy(mnist_data):
-    for images in (mnist_data.train.images, mnist_data.test.images):
-        assert images.flags.c_contiguous
-        assert images.ctypes.data % 64 == 0
-
-
 def test_pixels_stay_uint8_until_the_model(small_mnist_data):
     [(images, labels)], _ = batches(*inputs.get_train_inputs(128, small_mnist_data), n_batches=1)
     assert (images.dtype, images.shape) == (np.uint8, (128, 28, 28))
