@@ -68,15 +68,12 @@ def main():
             print_line(line)
         print_line(f"exit code {process.wait()}\n")
 
-    threads = [
-        threading.Thread(target=print_output, args=(f"{task_type} {index}", process))
-        for (task_type, index), process in processes.items()
-    ]
-    for thread in threads:
-        thread.start()
+    for (task_type, index), process in processes.items():
+        threading.Thread(target=print_output, args=(f"{task_type} {index}", process)).start()
     try:
-        for thread in threads:
-            thread.join()
+        # Not for the threads: one whose `join` is interrupted counts as ended in Python 3.11.
+        for process in processes.values():
+            process.wait()
     except KeyboardInterrupt:
         processes["chief", 0].send_signal(signal.SIGINT)
         processes["chief", 0].wait()
