@@ -15,7 +15,7 @@ SMALL = 64  # longer side, in pixels, of an image that is as good as all edges
 FAINTEST = 24  # grey levels between paper and ink, at least
 WIDEST = 0.3  # strokes, in longer sides of the image: what is wider is a shadow or a border
 LINE_WIDTH = 1 / 60  # of a ruled line at most, in longer sides of the image
-LINE_LENGTH = 0.55  # of a ruled line at least, in widths of the image, gaps not counted
+LINE_LENGTH = 0.4  # of a ruled line at least, in widths of the image, gaps not counted
 LINE_ANGLE = 4  # degrees that ruled lines may be askew
 THIN, USUAL = 6, 11  # widths of strokes, in 80ths of the digit's longer side
 COUNTER = 6  # width, in the same, of a gap between strokes that is kept open
@@ -172,8 +172,12 @@ def find_digit(ink):
     Takes and returns float32 [H, W], 0 to 1. Raises ValueError if there is nothing but lines.
     """
     mask = ink > 0.25
+    strokes = 3  # that a digit has of one direction, at most
     for view in (mask, mask.T, mask):  # again, as the upright ones hide the ends of the level ones
-        view &= ~level_lines(view)
+        lines = level_lines(view, strokes)
+        if lines.any():  # where there are lines of one direction, those of the other are lines, too
+            strokes = 2
+        view &= ~lines
     if not mask.any():
         raise ValueError("no ink found, the page is blank but for its lines")
     parts, _ = ndimage.label(ndimage.binary_dilation(mask, np.ones((3, 3))))
@@ -194,12 +198,12 @@ def find_digit(ink):
     return np.where(wanted[parts], ink, 0)
 
 
-def level_lines(mask):
+def level_lines(mask, strokes=3):
     """The lines of ruled paper that run from left to right; bool [H, W] to bool [H, W].
 
     Strokes of a digit may be as thin, straight and long; but most of them meet another stroke at an
-    end, and no digit has four of one direction. A line alone counts only from edge to edge, and
-    beside other ink.
+    end, and no digit has more than `strokes` of one direction. A line alone counts only from edge
+    to edge, and beside other ink.
     """
     width = mask.shape[1]
     thin = max(2, round(LINE_WIDTH * max(mask.shape)))
@@ -222,7 +226,7 @@ def level_lines(mask):
     if n:  # a stroke is thicker where a line crosses it
         lines &= ~opened(mask, round(np.median(thickness)) + 2)
     beside_others = whole and (mask & ~lines).sum() >= 0.2 * lines.sum()
-    if n < 4 and not (n_free > n / 2 and (n > 1 or beside_others)):
+    if n <= strokes and not (n_free > n / 2 and (n > 1 or beside_others)):
         lines[:] = False
     return lines[above:-above]
 
