@@ -61,10 +61,9 @@ def augment(images, seed):
     n = batch_size // shared
     fields = _fields()
     amounts = tf.random.stateless_uniform([n, len(fields) + shared], seed, -1, 1)
-    moved = amounts[:, : len(fields)] @ fields  # [n, 2 * 28 * 28]
-    sources = tf.reshape(moved, [n, 2, SIZE * SIZE]) + np.indices([SIZE, SIZE], np.float32).reshape(
-        2, -1
-    )
+    own_places = np.indices([SIZE, SIZE], np.float32).reshape(1, -1)
+    sources = own_places + amounts[:, : len(fields)] @ fields  # [n, 2 * 28 * 28]
+    sources = tf.reshape(sources, [n, 2, SIZE * SIZE])
     # The pixels of the images that share a displacement lie together.
     pixels = tf.transpose(tf.reshape(images, [n, shared, SIZE * SIZE]), [0, 2, 1])
     pixels = _resample(tf.reshape(pixels, [n * SIZE * SIZE, shared]), sources)
