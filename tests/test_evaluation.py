@@ -111,7 +111,8 @@ class CountingHook(tf.compat.v1.train.SessionRunHook):
         self.contexts.append(run_context)
 
 
-def test_hooks_of_the_model_and_the_session_of_the_configuration_are_used(tmp_path):
+@pytest.mark.parametrize("n_threads", [None, 3])
+def test_hooks_of_the_model_and_the_session_of_the_configuration_are_used(tmp_path, n_threads):
     hook, modes = CountingHook(), []
 
     def model_fn(features, labels, mode, config):
@@ -119,7 +120,7 @@ def test_hooks_of_the_model_and_the_session_of_the_configuration_are_used(tmp_pa
         weights = tf.compat.v1.get_variable("weights", initializer=tf.ones([1000]))
         return EstimatorSpec(mode, loss=weights[0] * 2, evaluation_hooks=[hook])
 
-    session_config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=3)
+    session_config = n_threads and tf.compat.v1.ConfigProto(intra_op_parallelism_threads=n_threads)
     estimator = types.SimpleNamespace(
         config=RunConfig(session_config=session_config),
         eval_dir=lambda name: str(tmp_path / "eval"),
@@ -132,7 +133,8 @@ def test_hooks_of_the_model_and_the_session_of_the_configuration_are_used(tmp_pa
     assert (mode, config) == (ModeKeys.EVAL, estimator.config)
     assert {tf.DeviceSpec.from_string(device).device_type for device in devices} == {"CPU"}
     assert len(hook.contexts) == 2
-    assert hook.contexts[0].session._config.intra_op_parallelism_threads == 3
+    expected = session_config or tf.compat.v1.ConfigProto(allow_soft_placement=True)
+    assert hook.contexts[0].session._config == expected
     assert hook.contexts[0].original_args.fetches is not None
 
 
