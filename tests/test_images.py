@@ -1,6 +1,8 @@
 """The preparation of a photograph for the network."""
 
 import io
+import logging
+import warnings
 
 import numpy as np
 import pytest
@@ -366,6 +368,37 @@ def test_more_than_8_bits_are_read_by_their_own_range(digits, type, format, top)
     np.testing.assert_allclose(read_image(saved(image, format)), 255 * page, atol=1)
 
 
+def test_16_bits_of_a_full_range_become_the_8_bits_they_were():
+    values = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    np.testing.assert_array_equal(read_image(saved(Image.fromarray(257 * values))), values)
+
+
+def test_pixels_that_are_no_number(digits):
+    page = np.float32(on_paper(digits[0])) / 1000
+    page[:3, :3] = np.nan
+    assert_alike(prepared(saved(Image.fromarray(page), "TIFF")), digits[0])
+
+
+def test_grey_image_in_colours_is_grey(digits):
+    assert read_image(saved(on_paper(digits[0]).convert("RGB"))).shape == (300, 400)
+
+
+@pytest.mark.parametrize("size", [(3000, 1500), (513, 100), (512, 512)])
+def test_longer_side_is_reduced_to_512(size):
+    width, height = size
+    scale = min(1, 512 / width)
+    shape = (round(height * scale), round(width * scale))
+    assert read_image(saved(Image.new("L", size))).shape == shape
+
+
+def test_28x28_black_on_white_is_prepared(digits):
+    assert_alike(prepared(saved(Image.fromarray(255 - digits[0]))), digits[0])
+
+
+def test_28x28_dim_is_prepared(digits):
+    assert prepared(saved(Image.fromarray(digits[0] // 3))).max() > 240
+
+
 @pytest.mark.parametrize("value", [7, -1e30, np.nan])
 def test_page_of_one_value(value):
     image = Image.fromarray(np.full((40, 40), value, np.float32))
@@ -396,6 +429,27 @@ def test_damaged(digits, format, capfd):
     assert errors and all(error and "\n" not in error for error in errors)
     assert not any(error.endswith(": ") for error in errors)
     assert capfd.readouterr().err == ""
+
+
+def test_error_without_a_text_has_its_name(monkeypatch):
+    monkeypatch.setattr(Image, "open", lambda file: next(iter(())))
+    with pytest.raises(ValueError, match="broken image: StopIteration"):
+        read_image("image.png")
+
+
+def test_remarks_of_decoders_are_not_shown(digits, monkeypatch):
+    opened = Image.open
+
+    def remark(file):
+        warnings.warn("odd metadata", stacklevel=1)
+        return opened(file)
+
+    monkeypatch.setattr(Image, "open", remark)
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        read_image(saved(on_paper(digits[0])))
+    assert not shown
+    assert not logging.getLogger("PIL.TiffImagePlugin").isEnabledFor(logging.ERROR)
 
 
 @pytest.mark.parametrize("excess", [1.5, 3])  # Pillow warns above the limit, raises above twice it
