@@ -193,9 +193,7 @@ def find_digit(ink):
     inner[np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])] = 0
     if inner.max() >= 0.2 * mass.max():
         mass = inner
-    wanted = mass >= 0.1 * mass.max()
-    wanted[0] = False
-    return np.where(wanted[parts], ink, 0)
+    return np.where((mass >= 0.1 * mass.max())[parts], ink, 0)
 
 
 def level_lines(mask, strokes=3):
