@@ -84,6 +84,11 @@ def test_model_dir_and_seed_reach_the_run_config(run, monkeypatch):
     assert (run_config.model_dir, run_config.tf_random_seed) == ("/home/roelants/model", 7)
 
 
+@pytest.mark.parametrize("seed", [0, 2**31 - 1])
+def test_the_ends_of_the_range_of_seeds_are_valid(set_flags, seed):
+    assert set_flags(mnist_estimator, f"--seed={seed}").seed == seed
+
+
 def test_verbosity_is_that_of_a_user_by_default(set_flags):
     assert set_flags(mnist_estimator).verbosity == 0
     assert set_flags(mnist_estimator, "--verbosity=-1").verbosity == -1
