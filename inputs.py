@@ -156,7 +156,11 @@ def read_idx(path, n_dimensions):
     header_size = 4 * (1 + n_dimensions)
     magic = int.from_bytes(content[:4], "big")
     expected = 0x0800 + n_dimensions  # 08: unsigned bytes
-    if len(content) < header_size or magic != expected:
+    if len(content) < header_size:
+        raise UserError(
+            f"{path}: {len(content)} bytes, less than the header of an IDX file has; get it again"
+        )
+    if magic != expected:
         raise UserError(
             f"{path}: magic number {magic}, expected {expected} for an IDX file of unsigned bytes "
             f"with {n_dimensions} dimension(s); get the file again"

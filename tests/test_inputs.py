@@ -147,7 +147,8 @@ IMAGES, LABELS = inputs.TEST_IMAGES, inputs.TEST_LABELS
         (IMAGES, lambda: gzipped(unzipped(LABELS)), "magic number 2049, expected 2051"),
         (IMAGES, lambda: gzipped(half(unzipped(IMAGES))), "header promises 10000 x 28 x 28"),
         (LABELS, lambda: gzipped(unzipped(inputs.TRAIN_LABELS)), "60000 labels for the 10000 im"),
-        (LABELS, lambda: gzipped(idx()[:3]), "magic number 8, expected 2049 for an IDX file of un"),
+        (LABELS, lambda: gzipped(idx()[:3]), "3 bytes, less than the header of an IDX file has"),
+        (LABELS, lambda: gzipped(idx()[:7]), "7 bytes, less than the header of an IDX file has"),
         (LABELS, lambda: gzipped(idx(3, content=b"1234")), "4 bytes of data where its header prom"),
         (
             IMAGES,
@@ -157,7 +158,7 @@ IMAGES, LABELS = inputs.TEST_IMAGES, inputs.TEST_LABELS
     ],
     ids=[
         *("truncated", "not gzip", "not IDX", "labels for images", "short", "other length"),
-        *("three bytes", "long", "huge"),
+        *("three bytes", "seven bytes", "long", "huge"),
     ],
 )
 def test_damaged_file_is_named(data_dir, name, damaged, message):
