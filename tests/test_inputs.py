@@ -148,7 +148,7 @@ IMAGES, LABELS = inputs.TEST_IMAGES, inputs.TEST_LABELS
         (IMAGES, lambda: gzipped(half(unzipped(IMAGES))), "header promises 10000 x 28 x 28"),
         (LABELS, lambda: gzipped(unzipped(inputs.TRAIN_LABELS)), "60000 labels for the 10000 im"),
         (LABELS, lambda: gzipped(idx()[:3]), "3 bytes, less than the header of an IDX file has"),
-        (LABELS, lambda: gzipped(idx()[:7]), "7 bytes, less than the header of an IDX file has"),
+        (LABELS, lambda: gzipped(idx(3)[:7]), "7 bytes, less than the header of an IDX file has"),
         (LABELS, lambda: gzipped(idx(3, content=b"1234")), "4 bytes of data where its header prom"),
         (
             IMAGES,
