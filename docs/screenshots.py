@@ -21,7 +21,7 @@ PAGES = {
     "scalars": ("scalars&_smoothingWeight=0&tagFilter=^(Accuracy|loss|OptimizeLoss)", 1280, 780),
     "images": ("images", 1280, 1240),
     "graph": ("graphs", 1500, 760),
-    "hparams": ("hparams", 1280, 420),
+    "hparams": ("hparams", 2000, 380),
 }
 OPTIONS = (
     "headless=new",
