@@ -220,11 +220,23 @@ def test_lone_line_from_edge_to_edge_counts_beside_other_ink_only(other, is_line
     assert level_lines(mask)[50].any() == is_line
 
 
-def test_lone_line_inside_the_page_is_a_stroke():
+@pytest.mark.parametrize("start, end", [(10, 90), (0, 90), (10, 100)])
+def test_lone_line_that_ends_inside_the_page_is_a_stroke(start, end):
     mask = np.zeros((100, 100), bool)
-    mask[50, 10:90] = True
+    mask[50, start:end] = True
     mask[10:40, 30:60] = True
     assert not level_lines(mask).any()
+
+
+@pytest.mark.parametrize("rows", [slice(20, 50), slice(51, 80)], ids=["above", "below"])
+@pytest.mark.parametrize("column", [20, 78], ids=["left", "right"])
+def test_lines_that_meet_other_ink_at_an_end_are_strokes(rows, column):
+    mask = np.zeros((100, 100), bool)
+    mask[50, 20:80] = True
+    mask[90, 20:80] = True
+    assert level_lines(mask).any()
+    mask[rows, column : column + 2] = True
+    assert not level_lines(mask)[50].any()
 
 
 def test_wide_strips_are_no_ruled_lines():
