@@ -228,7 +228,7 @@ def test_lone_line_that_ends_inside_the_page_is_a_stroke(start, end):
     assert not level_lines(mask).any()
 
 
-@pytest.mark.parametrize("rows", [slice(20, 50), slice(51, 80)], ids=["above", "below"])
+@pytest.mark.parametrize("rows", [slice(40, 50), slice(51, 61)], ids=["above", "below"])
 @pytest.mark.parametrize("column", [20, 78], ids=["left", "right"])
 def test_lines_that_meet_other_ink_at_an_end_are_strokes(rows, column):
     mask = np.zeros((100, 100), bool)
