@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import MODEL_DIR_2017
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 from scipy import ndimage
 
 import predict
@@ -239,6 +239,51 @@ def test_lines_that_meet_other_ink_at_an_end_are_strokes(rows, column):
     assert not level_lines(mask)[50].any()
 
 
+def test_squared_paper_in_a_frame_has_few_lines_one_way():
+    """Three level lines would do for strokes, as upright ones are at their ends."""
+    ink = np.zeros((100, 100), np.float32)
+    ink[5::45, 5:96] = ink[5:96, 5::15] = 1
+    digit = np.zeros_like(ink)
+    digit[60:80, 22:26] = 1
+    found = find_digit(np.maximum(ink, digit))
+    assert found[digit == 0].sum() < 10 and found[digit == 1].all()
+
+
+def test_straight_zero_on_ruled_paper_keeps_its_sides():
+    ink = np.zeros((100, 100), np.float32)
+    ink[5::18] = 1
+    ink[20:80, 30:32] = ink[20:80, 70:72] = ink[20:22, 30:72] = ink[78:80, 30:72] = 1
+    assert find_digit(ink)[25:75][:, [30, 31, 70, 71]].mean() > 0.9
+
+
+def test_broken_lines_are_ruled_lines():
+    mask = np.zeros((100, 100), bool)
+    mask[10::20] = np.arange(100) % 8 < 4
+    np.testing.assert_array_equal(level_lines(mask), mask)
+
+
+def test_thicker_stroke_along_a_ruled_line_stays():
+    mask = np.zeros((300, 400), bool)
+    mask[20::60] = mask[21::60] = True
+    lines = mask.copy()
+    mask[78:84, 100:140] = True
+    lines[78:84, 100:140] = False
+    np.testing.assert_array_equal(level_lines(mask), lines)
+
+
+def test_digit_in_two_parts_stays_whole():
+    ink = np.zeros((100, 100), np.float32)
+    ink[20:80, 40:45] = ink[20:30, 52:70] = 1
+    np.testing.assert_array_equal(find_digit(ink), ink)
+
+
+def test_digit_in_a_tight_crop_has_paper_all_around(digits):
+    for digit in digits[:2]:
+        page = on_paper(digit).point(lambda grey: 60 + grey * 2 // 3)
+        box = ImageOps.invert(on_paper(digit)).point(lambda ink: 255 * (ink > 60)).getbbox()
+        assert_alike(prepared(saved(page.crop(box))), digit)
+
+
 def test_wide_strips_are_no_ruled_lines():
     mask = np.zeros((100, 100), bool)
     for top in range(5, 100, 25):
@@ -287,7 +332,7 @@ def test_grain_of_mottled_paper_is_no_ink(digits, width):
 
 @pytest.mark.parametrize("width", [1, 2, 4])
 def test_blank_mottled_page(width):
-    with pytest.raises(ValueError, match="no ink"):
+    with pytest.raises(ValueError, match=r"the page is blank$"):
         prepare_image(np.uint8(mottle((150, 150), 12, width)))
 
 
