@@ -111,8 +111,8 @@ def find_ink(pixels):
 def paper_level(depth):
     """The grey that most of the paper has, and about the standard deviation of its grain.
 
-    Of the shortest interval that holds a tenth of all pixels the middle and four times the width.
-    It is looked for in the lighter half: a border or ink may be more even than paper.
+    Of the shortest interval that holds a tenth of all pixels the middle and four times the width,
+    in the lighter half: a border or ink may be more even than paper.
     """
     depth = np.sort(depth[::2, ::2], None)
     tenth = max(1, len(depth) // 10)
@@ -287,8 +287,7 @@ def crop(digit):
 def resize(digit, side):
     """Crops to the ink, then scales the longer side; float32 [H, W] to [h, w], 0 to 1."""
     digit = crop(digit)
-    height, width = digit.shape
-    size = [max(1, round(side * n / max(height, width))) for n in (width, height)]
+    size = [max(1, round(side * n / max(digit.shape))) for n in digit.shape[::-1]]
     return np.clip(np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BICUBIC)), 0, 1)
 
 
