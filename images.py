@@ -111,12 +111,10 @@ def find_ink(pixels):
 def paper_level(depth):
     """The grey that most of the paper has, and about the standard deviation of its grain.
 
-    Of the shortest interval that holds a tenth of all pixels the middle and four times the width,
-    in the lighter half: a border or ink may be more even than paper.
+    Of the shortest interval that holds a tenth of all pixels the middle and four times the width.
     """
     depth = np.sort(depth[::2, ::2], None)
     tenth = max(1, len(depth) // 10)
-    depth = depth[: len(depth) // 2 + 1]
     widths = depth[tenth:] - depth[:-tenth]
     first = widths.argmin()
     return depth[first + tenth // 2], 4 * widths[first]
