@@ -116,8 +116,8 @@ def paper_level(depth):
     depth = np.sort(depth[::2, ::2], None)
     tenth = max(1, len(depth) // 10)
     widths = depth[tenth:] - depth[:-tenth]
-    first = widths.argmin()
-    return depth[first + tenth // 2], 4 * widths[first]
+    first = widths[: len(widths) // 2].argmin()  # of the lighter half: a border may be more even
+    return depth[first + tenth // 2], 4 * widths.min()
 
 
 def dark_on_light(pixels):

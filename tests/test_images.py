@@ -283,6 +283,13 @@ def test_ink_at_the_edge_has_paper_beyond_it():
     np.testing.assert_array_equal(find_ink(page) > 0.5, page == 30)
 
 
+def test_border_more_even_than_the_paper(digits):
+    page = np.asarray(on_paper(digits[0])) * 0.8 + 20
+    page += np.random.default_rng(0).normal(0, 4, page.shape)
+    image = np.pad(np.uint8(np.clip(page, 0, 255)), 30, constant_values=60)
+    assert_alike(prepared(saved(Image.fromarray(image))), digits[0])
+
+
 def test_wide_strips_are_no_ruled_lines():
     mask = np.zeros((100, 100), bool)
     for top in range(5, 100, 25):
