@@ -6,6 +6,7 @@ import os
 
 import tensorflow as tf
 
+from model_dir import list_names
 from tf_estimator import ModeKeys
 
 
@@ -85,8 +86,7 @@ class Evaluation:
 def find_evaluated_steps(output_dir):
     """Returns the global steps whose evaluations are in the events of `output_dir`, a set."""
     steps = set()
-    names = tf.io.gfile.listdir(output_dir) if tf.io.gfile.isdir(output_dir) else []
-    for name in names:
+    for name in list_names(output_dir, "events.out.tfevents."):
         # The file of an evaluation that was killed may end in the middle of an event.
         with contextlib.suppress(tf.errors.DataLossError):
             for event in tf.compat.v1.train.summary_iterator(os.path.join(output_dir, name)):

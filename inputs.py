@@ -43,7 +43,7 @@ def read_data_sets(data_dir, n_classes=10):
 
     Args:
       data_dir: directory with the four files under their standard names, gzipped or plain. If it
-        has none of them, the bundled ones are copied there first.
+        is empty or not there, the bundled ones are copied there first.
       n_classes: labels have to lie in 0..n_classes-1.
 
     Returns:

@@ -52,9 +52,9 @@ def lock(model_dir):
 
 def _acquire(path):
     """Returns the acquired lock, a context manager."""
-    local_path = path.removeprefix("file://")
+    local_path = _find_local_path(path)
     try:
-        if "://" in local_path:
+        if not local_path:
             raise NotImplementedError
         return filelock.FileLock(local_path).acquire(timeout=0)
     except (NotImplementedError, OSError) as error:
@@ -63,6 +63,12 @@ def _acquire(path):
             raise
         logging.warning("%s can't be locked there: let no other process train in it", path)
         return contextlib.nullcontext()
+
+
+def _find_local_path(path):
+    """Returns the path for who is not TensorFlow, None if only TensorFlow can reach it."""
+    local_path = path.removeprefix("file://")
+    return None if "://" in local_path else local_path
 
 
 def save_hparams(model_dir, params):
@@ -94,16 +100,13 @@ def set_damaged_checkpoints_aside(model_dir):
 
     A power cut can leave the files of the last checkpoint, or the file that names it, cut short.
     """
-    for name in _list(model_dir, "_temp"):  # its run was killed
+    for name in list_names(model_dir, "model.ckpt-", "_temp"):  # its run was killed
         tf.io.gfile.rmtree(os.path.join(model_dir, name))
     latest, checkpoints = _find_checkpoints(model_dir)
-    while checkpoints:
-        problem = find_damage(checkpoints[0])
-        if not problem:
-            break
-        damaged = checkpoints.pop(0)
+    damages, checkpoints = _split_at_whole_one(checkpoints)
+    for damaged, problem in damages.items():
         logging.warning("%s is damaged: %s; it goes to %s/", damaged, problem, DAMAGED_DIR)
-        _move_to_damaged_dir(model_dir, os.path.basename(damaged) + ".")
+        _move_to_damaged_dir(model_dir, list_names(model_dir, os.path.basename(damaged) + "."))
     if checkpoints and checkpoints[0] != latest:
         names = [os.path.basename(path) for path in checkpoints]
         lines = [f'model_checkpoint_path: "{names[0]}"']
@@ -111,15 +114,15 @@ def set_damaged_checkpoints_aside(model_dir):
         lines += [f'all_model_checkpoint_paths: "{name}"' for name in names[::-1]]
         with tf.io.gfile.GFile(os.path.join(model_dir, "checkpoint"), "w") as file:
             file.write("\n".join(lines) + "\n")
-    elif not checkpoints:
-        _move_to_damaged_dir(model_dir, "checkpoint")
+    elif not checkpoints and tf.io.gfile.exists(os.path.join(model_dir, "checkpoint")):
+        _move_to_damaged_dir(model_dir, ["checkpoint"])
 
 
-def _list(model_dir, end):
-    """The names of checkpoints' files and directories that end so."""
-    names = tf.io.gfile.listdir(model_dir) if tf.io.gfile.isdir(model_dir) else []
+def list_names(directory, start, end=""):
+    """The names in a directory that start and end so; none if there is no such directory."""
+    names = tf.io.gfile.listdir(directory) if tf.io.gfile.isdir(directory) else []
     names = [name.rstrip("/") for name in names]  # as object stores name directories
-    return [name for name in names if name.startswith("model.ckpt-") and name.endswith(end)]
+    return [name for name in names if name.startswith(start) and name.endswith(end)]
 
 
 def _find_checkpoints(model_dir):
@@ -127,7 +130,7 @@ def _find_checkpoints(model_dir):
 
     The list begins with the latest; the others follow by step, newest first.
     """
-    names = [name.removesuffix(".index") for name in _list(model_dir, ".index")]
+    names = [name.removesuffix(".index") for name in list_names(model_dir, "model.ckpt-", ".index")]
     names.sort(key=get_step, reverse=True)
     found = [os.path.join(model_dir, name) for name in names]
     state = read_checkpoint_state(model_dir)
@@ -145,18 +148,26 @@ def find_whole_checkpoint(model_dir):
     Raises:
       UserError: there is none.
     """
-    _, checkpoints = _find_checkpoints(model_dir)
-    damages = []
+    damages, whole = _split_at_whole_one(_find_checkpoints(model_dir)[1])
+    texts = [f"{checkpoint} is damaged: {problem}" for checkpoint, problem in damages.items()]
+    if whole:
+        for text in texts:
+            logging.warning("%s; %s is used instead", text, whole[0])
+        return whole[0]
+    if texts:
+        raise UserError(f"{texts[0]}; train on to replace it")
+    raise UserError(f"{model_dir} has no checkpoint yet; train first: python mnist_estimator.py")
+
+
+def _split_at_whole_one(checkpoints):
+    """Returns {damaged: why} of those before the first whole one, and the list from that on."""
+    damages = {}
     for checkpoint in checkpoints:
         problem = find_damage(checkpoint)
         if not problem:
-            for damage in damages:
-                logging.warning("%s; %s is used instead", damage, checkpoint)
-            return checkpoint
-        damages.append(f"{checkpoint} is damaged: {problem}")
-    if damages:
-        raise UserError(f"{damages[0]}; train on to replace it")
-    raise UserError(f"{model_dir} has no checkpoint yet; train first: python mnist_estimator.py")
+            break
+        damages[checkpoint] = problem
+    return damages, checkpoints[len(damages) :]
 
 
 def read_checkpoint_state(model_dir):
@@ -184,13 +195,11 @@ def find_damage(checkpoint):
     return None
 
 
-def _move_to_damaged_dir(model_dir, start):
-    """Moves the files whose names start so."""
-    for name in tf.io.gfile.listdir(model_dir):
-        if name.startswith(start):
-            tf.io.gfile.makedirs(os.path.join(model_dir, DAMAGED_DIR))
-            target = os.path.join(model_dir, DAMAGED_DIR, name)
-            tf.io.gfile.rename(os.path.join(model_dir, name), target, overwrite=True)
+def _move_to_damaged_dir(model_dir, names):
+    for name in names:
+        tf.io.gfile.makedirs(os.path.join(model_dir, DAMAGED_DIR))
+        target = os.path.join(model_dir, DAMAGED_DIR, name)
+        tf.io.gfile.rename(os.path.join(model_dir, name), target, overwrite=True)
 
 
 def check_checkpoint(checkpoint, estimator, input_fn, mode):
@@ -216,8 +225,8 @@ def check_checkpoint(checkpoint, estimator, input_fn, mode):
 
 def check_free_space(path):
     """Raises an OSError if the disk is full: TensorFlow can lose events then without a word."""
-    local_path = path.removeprefix("file://")
-    if "://" not in local_path and not shutil.disk_usage(local_path).free:
+    local_path = _find_local_path(path)
+    if local_path and not shutil.disk_usage(local_path).free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
 
@@ -240,13 +249,10 @@ def check_export_dir(export_dir):
 def whole_export(export_dir):
     """Removes what TensorFlow has half written to `export_dir` when the `with` block is left."""
 
-    def list_unfinished():
-        names = tf.io.gfile.listdir(export_dir) if tf.io.gfile.isdir(export_dir) else []
-        return {name for name in names if name.startswith("temp-")}
-
-    before = list_unfinished()
+    before = list_names(export_dir, "temp-")
     try:
         yield
     finally:
-        for name in list_unfinished() - before:
-            tf.io.gfile.rmtree(os.path.join(export_dir, name))
+        for name in list_names(export_dir, "temp-"):
+            if name not in before:
+                tf.io.gfile.rmtree(os.path.join(export_dir, name))

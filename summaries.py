@@ -2,12 +2,12 @@
 
 import io
 import platform
-import shlex
 import sys
 
 import numpy as np
 import tensorflow as tf
 
+from command_line import quote
 from pictures import draw_confusion_matrix, draw_mistakes
 
 N_MISTAKES = 25
@@ -44,7 +44,7 @@ class RunSummaryHook(tf.compat.v1.train.SessionRunHook):
         ]
         rows = "".join(f"| {name} | {value} |\n" for name, value in self._hparams.items())
         description = (
-            f"    python {shlex.join(sys.argv)}\n\n"
+            f"    python {' '.join(map(quote, sys.argv))}\n\n"
             f"Python {platform.python_version()}, TensorFlow {tf.__version__}\n\n"
             f"| hyperparameter | value |\n| --- | --- |\n{rows}"
         )

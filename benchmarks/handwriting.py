@@ -42,7 +42,7 @@ def main():
         classes = [prediction["class"] for prediction in estimator.predict(input_fn)]
         return 100 * np.mean(classes == labels)
 
-    native = accuracy([saved(Image.fromarray(image), format="PNG") for image in images], labels)
+    native = accuracy([saved(Image.fromarray(image)) for image in images], labels)
     print(f"| {len(images)} MNIST test images | seed 0 | points | seed 1 | points |")
     print(f"| --- | --- | --- | --- | --- |\n| as they are | {native:.1f} % | | {native:.1f} % | |")
     for variant in (*VARIANTS, straight_strokes):
@@ -63,7 +63,7 @@ def main():
             )
             for digit in digits.images
         )
-        found = accuracy((saved(image, format="PNG") for image in enlarged), digits.target)
+        found = accuracy((saved(image) for image in enlarged), digits.target)
         print(f"| dark on light, enlarged to 200x200, {name} | {found:.1f} % |")
 
 

@@ -26,27 +26,26 @@ def photograph(ink, rng, paper=255.0, pen=0.0, noise=6.0):
     return Image.fromarray(np.uint8(np.clip(pixels + rng.normal(0, noise, pixels.shape), 0, 255)))
 
 
-def saved(image, **options):
-    """The image as the bytes of a file."""
+def saved(image, format="PNG", **options):
+    """The image as a file."""
     file = io.BytesIO()
-    image.save(file, **options)
+    image.save(file, format, **options)
     file.seek(0)
     return file
 
 
 def black_on_white(digit, rng):
-    return saved(Image.fromarray(255 - digit), format="PNG")
+    return saved(Image.fromarray(255 - digit))
 
 
 def random_place(digit, rng):
-    return saved(photograph(page(digit, rng), rng, 245), format="PNG")
+    return saved(photograph(page(digit, rng), rng, 245))
 
 
 def lighting(digit, rng):
     ink = page(digit, rng)
     return saved(
-        photograph(ink, rng, np.linspace(255, 120, ink.shape[1])[None, :].repeat(len(ink), 0)),
-        format="PNG",
+        photograph(ink, rng, np.linspace(255, 120, ink.shape[1])[None, :].repeat(len(ink), 0))
     )
 
 
@@ -55,7 +54,7 @@ def transparent(digit, rng):
     ink = Image.fromarray(np.uint8(255 * page(digit, rng)))
     image = Image.new("RGBA", ink.size)
     image.putalpha(ink)
-    return saved(image, format="PNG")
+    return saved(image)
 
 
 def jpeg(digit, rng):
@@ -71,9 +70,7 @@ def exif_turned(digit, rng):
 
 
 def blue_on_yellow(digit, rng):
-    return saved(
-        photograph(page(digit, rng), rng, np.array([250.0, 230, 90]), [30, 40, 160]), format="PNG"
-    )
+    return saved(photograph(page(digit, rng), rng, np.array([250.0, 230, 90]), [30, 40, 160]))
 
 
 def thinned(mask):
@@ -148,7 +145,7 @@ def mottled(digit, rng):
     ink = page(digit, rng, rng.uniform(3.5, 5), (150, 150))
     grain = ndimage.gaussian_filter(rng.normal(size=ink.shape), rng.uniform(1, 4))
     paper = 190 + rng.uniform(6, 14) * grain / grain.std()
-    return saved(photograph(ink, rng, paper, 50, noise=3), format="PNG")
+    return saved(photograph(ink, rng, paper, 50, noise=3))
 
 
 STRAIGHT = (  # the strokes of each digit, x and y of their ends
@@ -176,7 +173,7 @@ def straight_strokes(label, rng):
     for stroke in STRAIGHT[label]:
         ends = corner + np.reshape(stroke, (-1, 2)) * (width, height)
         ImageDraw.Draw(ink).line([tuple(end) for end in ends], 255, pen, "curve")
-    return saved(photograph(np.asarray(ink) / 255.0, rng, noise=rng.choice([0, 4])), format="PNG")
+    return saved(photograph(np.asarray(ink) / 255.0, rng, noise=rng.choice([0, 4])))
 
 
 VARIANTS = (

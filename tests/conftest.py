@@ -103,16 +103,17 @@ def small_data_dir(tmp_path_factory):
 
 
 @pytest.fixture
-def start_script():
-    """A function that starts an entry script as a user does, with both streams in `stdout`.
+def start_python():
+    """A function that starts Python with these arguments, with both streams in `stdout`.
 
     The processes do not outlive the test.
     """
     processes = []
 
-    def start(name, *arguments):
+    def start(*arguments):
         process = subprocess.Popen(
-            [sys.executable, str(ROOT / name), *map(str, arguments)],
+            [sys.executable, *map(str, arguments)],
+            cwd=ROOT,
             env=get_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -124,6 +125,12 @@ def start_script():
     yield start
     for process in processes:
         process.kill()
+
+
+@pytest.fixture
+def start_script(start_python):
+    """A function that starts an entry script as a user does; see `start_python`."""
+    return lambda name, *arguments: start_python(ROOT / name, *arguments)
 
 
 def read_until(process, text):

@@ -25,19 +25,12 @@ from images import (
     resize,
     widen,
 )
-from samples.variants import STRAIGHT, VARIANTS, straight_strokes
+from samples.variants import STRAIGHT, VARIANTS, saved, straight_strokes
 
 
 @pytest.fixture(scope="module")
 def digits(mnist_data):
     return mnist_data.test.images[:20]
-
-
-def saved(image, format="PNG", **options):
-    file = io.BytesIO()
-    image.save(file, format, **options)
-    file.seek(0)
-    return file
 
 
 def on_paper(digit, side=140, at=(200, 60), size=(400, 300)):

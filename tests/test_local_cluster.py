@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 
 import pytest
 from conftest import ROOT
@@ -36,9 +34,8 @@ time.sleep(60)
 
 
 @pytest.fixture
-def start(tmp_path):
+def start(start_python, tmp_path):
     """A function that starts local_cluster.py with a script of this source."""
-    processes = []
 
     def start(source, *arguments):
         (tmp_path / "script.py").write_text(source)
@@ -47,19 +44,9 @@ import pathlib, local_cluster
 local_cluster.SCRIPT = pathlib.Path({str(tmp_path / "script.py")!r})
 local_cluster.main()
 """
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, *arguments],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        processes.append(process)
-        return process
+        return start_python("-c", code, *arguments)
 
-    yield start
-    for process in processes:
-        process.kill()
+    return start
 
 
 def by_task(output):
