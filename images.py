@@ -7,16 +7,17 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 from scipy import ndimage
 
+from ruled_lines import level_lines
+
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong, it raises as well
 
 WORKING_SIZE = 512  # longer side, in pixels, of the image the ink is looked for in
 # Chosen on the validation split of MNIST, put on paper as in samples/variants.py.
 SMALL = 64  # longer side, in pixels, of an image that is as good as all edges
 FAINTEST = 24  # grey levels between paper and ink, at least
-WIDEST = 0.3  # strokes, in longer sides of the image: what is wider is a shadow or a border
-LINE_WIDTH = 1 / 60  # of a ruled line at most, in longer sides of the image
-LINE_LENGTH = 0.4  # of a ruled line at least, in widths of the image, gaps not counted
-LINE_ANGLE = 4  # degrees that ruled lines may be askew
+WIDEST = 0.3  # strokes, in longer sides of the image: what is wider may be a shadow or a border
+BOLDEST = 0.7  # strokes, in the same, where nothing is a shadow or a border
+LIGHTER = 0.55  # weight of what is lighter than the paper seems: it may be half full of ink
 THIN, USUAL = 6, 11  # widths of strokes, in 80ths of the digit's longer side
 COUNTER = 6  # width, in the same, of a gap between strokes that is kept open
 
@@ -103,7 +104,7 @@ def find_ink(pixels):
     strong = depth[depth > max(FAINTEST, 5 * noise)]
     if not strong.size:
         raise ValueError("no ink found, the page is blank")
-    full = (strong**2).sum() / strong.sum()
+    full = np.percentile(strong, 80)
     none = max(0.2, 4 * noise / full)  # ink is black before it is full, as in MNIST
     return np.clip((depth / full - none) / 0.6, 0, 1)
 
@@ -135,22 +136,34 @@ def dark_on_light(pixels):
 def find_paper(grey):
     """The paper under dark ink: whatever is narrow and dark filled up (a morphological closing).
 
-    Takes and returns float32 [H, W].
+    What is wide is filled up, too, if it is about as dark as ink and covers no corner, as borders
+    and shadows do: it is the stroke of a digit in a tight crop. Takes and returns float32 [H, W].
     """
     scale = min(1, 64 / max(grey.shape))
     size = [max(1, round(scale * side)) for side in grey.shape[::-1]]
     coarse = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
-    widest = round(WIDEST * max(coarse.shape))
-    padded = plane(coarse, widest)
-    padded[widest:-widest, widest:-widest] = coarse
+    paper, filled = closed(coarse, WIDEST), closed(coarse, BOLDEST)
+    depth = filled - coarse
+    wide, n = ndimage.label(filled - paper > depth.max() / 5)
+    is_ink = ndimage.mean(depth, wide, np.arange(n + 1)) > depth.max() / 2
+    is_ink[ndimage.maximum_filter(wide, 7)[[0, 0, -1, -1], [0, -1, 0, -1]]] = False
+    paper = np.where(is_ink[wide] & (wide > 0), filled, paper)
+    paper = Image.fromarray(paper).resize(grey.shape[::-1], Image.Resampling.BILINEAR)
+    return np.asarray(paper)
+
+
+def closed(grey, widest):
+    """Fills up what is dark and narrower than `widest` longer sides; float32 [H, W] to the same."""
+    widest = round(widest * max(grey.shape))
+    padded = plane(grey, widest)
+    padded[widest:-widest, widest:-widest] = grey
     # A little more than what was filled goes: no false ink where a shadow or a border ends.
-    closed = ndimage.minimum_filter(ndimage.maximum_filter(padded, widest), widest + 4)
-    inside = Image.fromarray(closed[widest:-widest, widest:-widest])
-    return np.asarray(inside.resize(grey.shape[::-1], Image.Resampling.BILINEAR))
+    padded = ndimage.minimum_filter(ndimage.maximum_filter(padded, widest), widest + 4)
+    return padded[widest:-widest, widest:-widest]
 
 
 def plane(grey, margin):
-    """The plane nearest to most of an image (least absolute differences).
+    """The plane nearest to most of an image (least absolute differences), the lighter part first.
 
     Takes float32 [H, W], returns float32 [H + 2 * margin, W + 2 * margin], the image's surroundings
     included, so that ink at its edge has paper on all sides.
@@ -162,7 +175,8 @@ def plane(grey, margin):
     for _ in range(10):
         weighted = known.T * weights
         fit = np.linalg.lstsq(weighted @ known, weighted @ grey.ravel(), rcond=None)[0]
-        weights = 1 / (1 + np.abs(known @ fit - grey.ravel()))
+        above = grey.ravel() - known @ fit
+        weights = np.where(above > 0, LIGHTER, 1 - LIGHTER) / (1 + np.abs(above))
     return np.float32(terms @ fit)
 
 
@@ -194,66 +208,6 @@ def find_digit(ink):
     if inner.max() >= 0.2 * mass.max():
         mass = inner
     return np.where((mass >= 0.1 * mass.max())[parts], ink, 0)
-
-
-def level_lines(mask, strokes=3):
-    """The lines of ruled paper that run from left to right; bool [H, W] to bool [H, W].
-
-    Strokes of a digit may be as thin, straight and long; but most of them meet another stroke at an
-    end, and no digit has more than `strokes` of one direction. A line alone counts only from edge
-    to edge, and beside other ink.
-    """
-    width = mask.shape[1]
-    thin = max(2, round(LINE_WIDTH * max(mask.shape)))
-    above = width // 8 + 2 * thin + 4  # for the ends of lines that cross the upper or lower edge
-    mask = np.pad(mask, ((above, above), (0, 0)))
-    narrow = mask & ~opened(mask, thin + 1)
-    lines, thickness, whole, n, n_free = np.zeros_like(mask), [], True, 0, 0
-    for rows, columns in straight_runs(narrow, above):
-        line = narrow[rows, columns]
-        lines[rows, columns] |= line
-        seen = np.flatnonzero(line.any(0))
-        thickness.extend(line.sum(0)[seen])
-        whole &= seen[0] <= 0.02 * width and seen[-1] >= 0.98 * width - 1
-        # Is there other ink near an end?
-        beside = np.arange(1, thin + 1)[:, None]
-        others = (mask[rows[0] - beside, columns] | mask[rows[-1] + beside, columns]).any(0)
-        reach = max(3, round(0.05 * width))
-        n += 1
-        n_free += not any(others[max(0, end - reach) : end + reach].any() for end in seen[[0, -1]])
-    if n:  # a stroke is thicker where a line crosses it
-        lines &= ~opened(mask, round(np.median(thickness)) + 2)
-    beside_others = whole and (mask & ~lines).sum() >= 0.2 * lines.sum()
-    if n <= strokes and not (n_free > n / 2 and (n > 1 or beside_others)):
-        lines[:] = False
-    return lines[above:-above]
-
-
-def straight_runs(narrow, above):
-    """Yields the rows [n, W] and columns [W] of each strip that holds a long straight line.
-
-    Takes bool [above + H + above, W]. This is a Hough transform: of each line, by its slope and its
-    height in the middle column, it is counted how much is there.
-    """
-    height, width = narrow.shape
-    columns = np.arange(width)
-    slopes = np.tan(np.radians(np.arange(-LINE_ANGLE, LINE_ANGLE + 0.1, 0.25)))
-    rises = np.int64(np.round(slopes[:, None] * (columns - width / 2)))  # [slope, W]
-    tile = max(1, width // 32)  # columns that are counted together
-    near = np.float32(ndimage.maximum_filter1d(narrow, 3, 0))  # [H, W]
-    tiles = ndimage.uniform_filter1d(near, tile, 1)[:, tile // 2 :: tile]
-    rows = np.arange(above // 2, height - above // 2)
-    tops = rows[:, None] + rises[:, None, tile // 2 :: tile]  # [slope, row, tile]
-    seen = tiles[tops, np.arange(tiles.shape[1])].mean(-1)
-    for (lines,) in ndimage.find_objects(ndimage.label(seen.max(0) > LINE_LENGTH)[0]):
-        slope = seen[:, lines].max(1).argmax()
-        strip = np.arange(rows[lines][0] - 1, rows[lines][-1] + 2)
-        yield strip[:, None] + rises[slope], columns
-
-
-def opened(mask, length):
-    """The upright runs of at least `length` pixels; bool [H, W] to bool [H, W]."""
-    return ndimage.grey_opening(np.uint8(mask), (length, 1)) > 0
 
 
 def widen(digit):

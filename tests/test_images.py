@@ -276,6 +276,12 @@ def test_ink_at_the_edge_has_paper_beyond_it():
     np.testing.assert_array_equal(find_ink(page) > 0.5, page == 30)
 
 
+def test_bold_stroke_in_a_tight_crop_is_ink():
+    page = np.full((100, 100), 250, np.uint8)
+    page[5:95, 30:70] = 30
+    np.testing.assert_array_equal(find_ink(page) > 0.5, page == 30)
+
+
 def test_border_more_even_than_the_paper(digits):
     page = np.asarray(on_paper(digits[0])) * 0.8 + 20
     page += np.random.default_rng(0).normal(0, 4, page.shape)
