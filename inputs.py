@@ -184,12 +184,16 @@ def get_train_inputs(batch_size, mnist_data, augmentation="none"):
       [batch_size]; the `IteratorInitializerHook` has to be among the training hooks.
     """
 
-    def shuffled_batches(dataset):
+    def shuffled_batches(images, labels):
+        # What is shuffled are the labels and the numbers of the images: a buffer of all images
+        # would be a second copy of them, filled anew at each epoch.
+        dataset = tf.data.Dataset.from_tensor_slices(labels).enumerate()
         # The original repeated first and then shuffled with a buffer of 10,000 of the 55,000
         # images: an image could come twice before another had come once.
         dataset = dataset.shuffle(len(mnist_data.train.labels)).repeat()
         # Nothing is dropped from an endless dataset; the static shape lets TensorFlow plan ahead.
         dataset = dataset.batch(batch_size, drop_remainder=True)
+        dataset = dataset.map(lambda numbers, labels: (tf.gather(images, numbers), labels))
         if augmentation == "none":
             return dataset
         seeds = tf.data.Dataset.random().batch(2)
@@ -206,8 +210,9 @@ def get_test_inputs(batch_size, mnist_data):
     The last batch holds what is left over, if anything.
     """
 
-    def batches(dataset):
+    def batches(*placeholders):
         divides = len(mnist_data.test.labels) % batch_size == 0
+        dataset = tf.data.Dataset.from_tensor_slices(placeholders)
         return dataset.batch(batch_size, drop_remainder=divides)
 
     return _get_inputs("Test_data", mnist_data.test, batches)
@@ -223,7 +228,7 @@ def _get_inputs(name_scope, data_set, to_batches):
                 tf.compat.v1.placeholder(array.dtype, array.shape, name)
                 for name, array in zip(DataSet._fields, data_set)
             )
-            dataset = to_batches(tf.data.Dataset.from_tensor_slices(placeholders))
+            dataset = to_batches(*placeholders)
             options = tf.data.Options()
             # There is nothing to tune, and closing the session would wait for the tuning thread.
             options.autotune.enabled = False
