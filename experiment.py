@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import tensorflow as tf
 from absl import logging
@@ -77,7 +78,7 @@ class Experiment:
         self.results = {}  # global step: result of its evaluation
 
     def train_and_evaluate(self):
-        """Trains and evaluates in turn, evaluates at the end, and returns its result.
+        """Trains, evaluates each checkpoint beside it, the last one too, and returns its result.
 
         In a cluster each process has its part of this; see `cluster.run_task`.
         """
@@ -86,7 +87,12 @@ class Experiment:
             if config.cluster_spec or config.task_type == "evaluator":
                 result = self._run_task()
             else:
-                self._train([EvaluationListener(self._evaluate, self.stop_hook)])
+                with ThreadPoolExecutor(max_workers=1) as executor:
+
+                    def start_evaluation():
+                        return executor.submit(self._evaluate, self.estimator.latest_checkpoint())
+
+                    self._train([EvaluationListener(start_evaluation, self.stop_hook)])
                 result = self.results.get(self.latest_step())
                 if not result and not self.stop_hook.signal_number:
                     result = self._evaluate()

@@ -101,19 +101,30 @@ class ProgressHook(tf.compat.v1.train.SessionRunHook):
 
 
 class EvaluationListener(tf.compat.v1.train.CheckpointSaverListener):
-    """Calls `evaluate` after each checkpoint, except the one of step 0: nothing is trained there.
+    """Has each checkpoint evaluated beside training, except that of step 0: nothing is trained.
 
     That includes the first checkpoint after a resume. The run before may have ended between that
-    checkpoint and its evaluation. Once training was asked to stop, no evaluation begins.
+    checkpoint and its evaluation. Once training was asked to stop, no evaluation begins. There is
+    one evaluation at a time; what it raises is raised once the next checkpoint is saved.
     """
 
-    def __init__(self, evaluate, stop_hook):
-        self._evaluate = evaluate
+    def __init__(self, start_evaluation, stop_hook):
+        """`start_evaluation` returns a `concurrent.futures.Future`."""
+        self._start_evaluation = start_evaluation
         self._stop_hook = stop_hook
+        self._evaluation = None
 
     def after_save(self, session, global_step_value):
+        self._wait()
         if global_step_value > 0 and not self._stop_hook.signal_number:
-            self._evaluate()
+            self._evaluation = self._start_evaluation()
+
+    def end(self, session, global_step_value):
+        self._wait()
+
+    def _wait(self):
+        if self._evaluation:
+            self._evaluation.result()
 
 
 class CheckpointGuard(tf.compat.v1.train.CheckpointSaverListener):

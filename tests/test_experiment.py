@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -16,7 +17,7 @@ import model_dir as model_dir_module
 import predict
 from errors import UserError
 from experiment import Experiment
-from hooks import IteratorInitializerHook
+from hooks import EvaluationListener, IteratorInitializerHook
 from hparams import HParams
 from model_dir import lock
 from tf_estimator import Estimator, EstimatorSpec, RunConfig
@@ -137,6 +138,19 @@ def test_evaluates_at_every_min_eval_frequency_steps_and_at_the_end(tmp_path):
     assert list(subject.results) == [4, 8, 10]
     assert result == subject.results[10]
     assert scalars(tmp_path / "eval_validation")["Accuracy"] == [4, 8, 10]
+
+
+def test_an_evaluation_that_fails_beside_training_ends_it_with_a_line(tmp_path):
+    subject = tiny(tmp_path, train_steps=40, min_eval_frequency=10)
+
+    class FullDiskHook(tf.compat.v1.train.SessionRunHook):
+        def end(self, session):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "events")
+
+    subject.eval_hooks.append(FullDiskHook())
+    with pytest.raises(UserError, match=r"^events: No space left on device; earlier checkpoints"):
+        subject.train_and_evaluate()
+    assert subject.latest_step() == 20
 
 
 def test_a_run_that_has_reached_train_steps_is_evaluated(tmp_path):
@@ -331,15 +345,17 @@ def step_counter(subject):
     return steps
 
 
-def test_a_signal_during_an_evaluation_costs_no_other_step(tmp_path, caplog):
+def test_a_signal_during_an_evaluation_stops_training_and_keeps_both(tmp_path, caplog):
     caplog.set_level("INFO", logger="absl")
     subject = tiny(tmp_path, train_steps=1100, min_eval_frequency=4)
     steps = step_counter(subject)
     subject.eval_hooks.append(CallingHook(lambda: signal.raise_signal(signal.SIGINT)))
     with pytest.raises(KeyboardInterrupt):
         subject.train_and_evaluate()
-    assert (len(steps), subject.latest_step(), list(subject.results)) == (4, 4, [4])
-    assert caplog.messages[-1] == "stopped at step 4 of 1,100; to go on, run the same command again"
+    assert len(steps) == subject.latest_step() <= 8  # it waits there for the evaluation of step 4
+    assert list(subject.results) == [4]
+    stopped = f"stopped at step {len(steps)} of 1,100"
+    assert caplog.messages[-1] == f"{stopped}; to go on, run the same command again"
 
 
 def test_a_signal_between_evaluations_saves_without_one(tmp_path):
@@ -354,18 +370,22 @@ def test_a_signal_between_evaluations_saves_without_one(tmp_path):
     assert (subject.latest_step(), subject.results) == (3, {})
 
 
-def test_the_other_hooks_have_seen_a_step_when_it_is_saved(tmp_path):
+def test_the_other_hooks_have_seen_a_step_when_it_is_saved(tmp_path, monkeypatch):
     subject = tiny(tmp_path, train_steps=8, min_eval_frequency=4)
-    seen, seen_at_evaluations = [], []
+    seen, seen_at_saves = [], []
 
     class SeeingHook(tf.compat.v1.train.SessionRunHook):
         def after_run(self, run_context, run_values):
             seen.append(True)
 
     subject.train_hooks.append(SeeingHook())
-    subject.eval_hooks.append(CallingHook(lambda: seen_at_evaluations.append(len(seen))))
+
+    def after_save(self, session, global_step_value):
+        seen_at_saves.append(len(seen))
+
+    monkeypatch.setattr(EvaluationListener, "after_save", after_save)
     subject.train_and_evaluate()
-    assert seen_at_evaluations == [4, 8]
+    assert seen_at_saves == [0, 4, 8]
 
 
 def test_hooks_of_training_in_their_order(tmp_path):

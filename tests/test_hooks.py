@@ -1,4 +1,7 @@
+import functools
 import signal
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 import tensorflow as tf
@@ -130,12 +133,49 @@ def test_progress_waits_for_a_step_that_the_global_step_has_not_reached(caplog):
     ]
 
 
+def evaluated(exception=None):
+    """A finished evaluation."""
+    evaluation = Future()
+    evaluation.set_exception(exception) if exception else evaluation.set_result({})
+    return evaluation
+
+
 def test_every_checkpoint_but_the_untrained_one_is_evaluated():
-    evaluated = []
-    listener = hooks.EvaluationListener(lambda: evaluated.append(True), hooks.StopHook())
+    evaluations = []
+
+    def start_evaluation():
+        evaluations.append(evaluated())
+        return evaluations[-1]
+
+    listener = hooks.EvaluationListener(start_evaluation, hooks.StopHook())
     for step in (0, 100, 200):
         listener.after_save(session=None, global_step_value=step)
-    assert len(evaluated) == 2
+    assert len(evaluations) == 2
+
+
+@pytest.mark.parametrize("moment", ["after_save", "end"])
+def test_the_error_of_an_evaluation_is_raised_after_the_next_checkpoint_and_at_the_end(moment):
+    listener = hooks.EvaluationListener(lambda: evaluated(KeyError("lost")), hooks.StopHook())
+    listener.after_save(session=None, global_step_value=100)
+    with pytest.raises(KeyError, match="lost"):
+        getattr(listener, moment)(session=None, global_step_value=200)
+
+
+@pytest.mark.parametrize("moment", ["after_save", "end"])
+def test_the_next_evaluation_and_the_end_wait_for_an_evaluation(moment):
+    finished = []
+
+    def evaluate():
+        time.sleep(0.2)
+        finished.append(True)
+
+    with ThreadPoolExecutor() as executor:
+        start_evaluation = functools.partial(executor.submit, evaluate)
+        listener = hooks.EvaluationListener(start_evaluation, hooks.StopHook())
+        listener.after_save(session=None, global_step_value=100)
+        assert not finished
+        getattr(listener, moment)(session=None, global_step_value=200)
+        assert finished
 
 
 @pytest.mark.parametrize(

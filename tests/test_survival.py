@@ -387,7 +387,7 @@ def test_diverging_run_keeps_the_checkpoints(model_dir, small_data_dir):
 
 def test_weights_that_are_not_finite_are_not_saved(model_dir, small_data_dir, monkeypatch):
     # Each step is followed by a save, so that the one that makes the NaN would be saved as well.
-    monkeypatch.setattr(Experiment, "_evaluate", lambda experiment: None)
+    monkeypatch.setattr(Experiment, "_evaluate", lambda experiment, checkpoint_path: None)
     hparams = "learning_rate=1e38,train_steps=80,min_eval_frequency=1"
     assert_refused(model_dir, small_data_dir, "diverged", hparams=hparams)
     reader = tf.train.load_checkpoint(str(model_dir))
