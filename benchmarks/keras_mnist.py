@@ -1,4 +1,12 @@
-"""The same job with Keras: `model.fit` and its own callbacks, as the Keras guides write it."""
+"""The same job with Keras: `model.fit` and its own callbacks, as the Keras guides write it.
+
+With --tuned, as fast as it was found to get on two cores, Keras 3.15.1 (processor time of a step,
+on a loaded machine: as documented 28.3 ms):
+
+- kept: jit_compile=False, steps_per_execution=10: 25.8 ms
+- kept: numbers of images shuffled and whole batches gathered, as in the project: 24.0 ms
+- not kept: ReLU after the pooling: 23.8 ms, no difference
+"""
 
 import argparse
 import json
@@ -35,6 +43,19 @@ def build_model():
     )
 
 
+def get_batches(arrays):
+    dataset = tf.data.Dataset.from_tensor_slices(arrays)
+    return dataset.shuffle(len(dataset)).repeat().batch(BATCH_SIZE, drop_remainder=True)
+
+
+def get_gathered_batches(arrays):
+    arrays = [tf.constant(array) for array in arrays]
+    size = len(arrays[0])
+    numbers = tf.data.Dataset.range(size).shuffle(size).repeat()
+    numbers = numbers.batch(BATCH_SIZE, drop_remainder=True)
+    return numbers.map(lambda batch: tuple(tf.gather(array, batch) for array in arrays))
+
+
 class EvaluationTimer(keras.callbacks.Callback):
     """Adds up the seconds of the evaluations, which `fit` runs at the end of each epoch."""
 
@@ -54,30 +75,30 @@ def main():
     parser.add_argument("--output_dir", required=True)
     parser.add_argument("--train_steps", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tuned", action="store_true", help="as fast as it gets on a CPU")
     args = parser.parse_args()
 
     keras.utils.set_random_seed(args.seed)
-    train, test = (
-        tf.data.Dataset.from_tensor_slices((images[..., None], labels))
-        for images, labels in read_mnist(args.data_dir)
-    )
-    train = train.shuffle(len(train)).repeat().batch(BATCH_SIZE, drop_remainder=True)
+    train, test = ((images[..., None], labels) for images, labels in read_mnist(args.data_dir))
+    test_batches = tf.data.Dataset.from_tensor_slices(test).batch(EVAL_BATCH_SIZE)
+    train_batches = get_gathered_batches(train) if args.tuned else get_batches(train)
 
     model = build_model()
-    # Keras' defaults. Here, jit_compile=False with steps_per_execution=10 was up to a tenth faster.
+    tuning = {"jit_compile": False, "steps_per_execution": 10} if args.tuned else {}
     model.compile(
         optimizer=keras.optimizers.Adam(0.002),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
+        **tuning,
     )
     timer = EvaluationTimer()
     start_time = time.perf_counter()
     history = model.fit(
-        train.prefetch(tf.data.AUTOTUNE),
+        train_batches.prefetch(tf.data.AUTOTUNE),
         # An epoch of 100 steps: Keras evaluates and logs at the end of one.
         steps_per_epoch=EVAL_FREQUENCY,
         epochs=args.train_steps // EVAL_FREQUENCY,
-        validation_data=test.batch(EVAL_BATCH_SIZE).prefetch(tf.data.AUTOTUNE),
+        validation_data=test_batches.prefetch(tf.data.AUTOTUNE),
         callbacks=[
             timer,
             keras.callbacks.ModelCheckpoint(

@@ -6,10 +6,12 @@ The first run makes two virtual environments beside it: one from the project's r
 the project and Keras, one from benchmarks/requirements.txt for PyTorch, whose SummaryWriter would
 import TensorFlow if it were there. Every program is a process of its own, so that its start-up
 counts, and each round runs all of them once, so that a slow minute of the machine meets them all.
+What other processes take meanwhile is told for each round (on Linux): the machine has to be idle.
 """
 
 import argparse
 import datetime
+import functools
 import json
 import os
 import pathlib
@@ -26,9 +28,12 @@ PROJECT = BENCHMARKS.parent
 TENSORFLOW_PYTHON = BENCHMARKS / ".venv-tensorflow" / "bin" / "python"
 TORCH_PYTHON = BENCHMARKS / ".venv-torch" / "bin" / "python"
 
+IDLE = 0.03  # other processes' share of all cores, at most, in a round that may be called idle
+
 COMMANDS = {
     "this project": [TENSORFLOW_PYTHON, PROJECT / "mnist_estimator.py"],
-    "Keras": [TENSORFLOW_PYTHON, BENCHMARKS / "keras_mnist.py"],
+    "Keras, as documented": [TENSORFLOW_PYTHON, BENCHMARKS / "keras_mnist.py"],
+    "Keras, tuned": [TENSORFLOW_PYTHON, BENCHMARKS / "keras_mnist.py", "--tuned"],
     "PyTorch": [TORCH_PYTHON, BENCHMARKS / "torch_mnist.py"],
 }
 BFLOAT16_COMMANDS = {
@@ -58,11 +63,44 @@ def main():
     make_virtual_environment(TORCH_PYTHON, BENCHMARKS / "requirements.txt")
     commands = BFLOAT16_COMMANDS if args.bfloat16 else COMMANDS
     results = {name: [] for name in commands}
+    shares = []  # of each round
     for seed in range(1, args.runs + 1):
+        idle_share = others_share(lambda: time.sleep(2))
+        print(f"round {seed} of {args.runs}: {environment()}", file=sys.stderr)
+        print(f"load {os.getloadavg()[0]:.1f}, {taken(idle_share)}", file=sys.stderr)
+        shares.append(idle_share)
         for name, command in commands.items():
-            results[name].append(measure(name, command, seed, args))
-            print(f"round {seed} of {args.runs}, {name}: {results[name][-1]}", file=sys.stderr)
-    print_table(results, args)
+            run = functools.partial(measure, name, command, seed, args)
+            share = others_share(lambda run=run, name=name: results[name].append(run()))
+            print(f"{name}: {results[name][-1]}, {taken(share)}", file=sys.stderr)
+            shares[-1] = max(shares[-1], share)
+        print("idle" if shares[-1] <= IDLE else "NOT idle", file=sys.stderr)
+    print_table(results, shares, args)
+
+
+def others_share(function):
+    """Calls `function`; returns the share of all cores that other processes took meanwhile.
+
+    What the hypervisor took counts as theirs. NaN, of which nothing can be said, but on Linux.
+    """
+
+    def seconds_of_others():
+        try:
+            stat = pathlib.Path("/proc/stat").read_text()
+        except OSError:
+            return float("nan")
+        user, nice, system, _, _, irq, softirq, steal = map(int, stat.split()[1:9])
+        busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+        return busy - sum(os.times()[:4])
+
+    start_time, before = time.perf_counter(), seconds_of_others()
+    function()
+    seconds = time.perf_counter() - start_time
+    return (seconds_of_others() - before) / seconds / os.cpu_count()
+
+
+def taken(share):
+    return f"other processes took {share:.1%} of all cores"
 
 
 def make_virtual_environment(python, requirements):
@@ -111,23 +149,27 @@ def parse_peer_output(lines):
 
 
 def parse_project_output(lines):
-    """Like the peers' own count: all of training, its graph and checkpoints too, is in steps/s."""
+    """Its evaluations run beside the steps, so both take longer than they would alone."""
     text = "".join(line for _, line in lines)
     evaluations = re.findall(r"evaluation at .* accuracy ([\d.]+), .* in ([\d.]+) s", text)
-    evaluation_seconds = sum(float(seconds) for _, seconds in evaluations)
-    start_time = next(seconds for seconds, line in lines if line.startswith("hyperparameters"))
-    end_time = next(seconds for seconds, line in lines if line.startswith("done"))
-    train_steps = int(re.search(r'"train_steps": (\d+)', text)[1])
+    steps_per_second = re.findall(r"([\d.]+) steps/s", text)
     return (
-        train_steps / (end_time - start_time - evaluation_seconds),
-        evaluation_seconds / len(evaluations),
+        statistics.harmonic_mean(map(float, steps_per_second)),
+        statistics.mean(float(seconds) for _, seconds in evaluations),
         float(evaluations[-1][0]),
     )
 
 
-def print_table(results, args):
+def print_table(results, shares, args):
     """Medians, and of the wall time the median and range of the ratios within a round."""
-    print(f"{args.runs} interleaved runs of {args.train_steps:,} steps, {environment()}\n")
+    busy = [str(round_) for round_, share in enumerate(shares, 1) if not share <= IDLE]
+    machine = (
+        f"a machine that was not idle in round {', '.join(busy)}" if busy else "an idle machine"
+    )
+    print(
+        f"{args.runs} interleaved runs of {args.train_steps:,} steps on {machine}, {environment()}"
+    )
+    print(f"({taken(max(shares))} at most)\n")
     reference = "this project, bfloat16" if args.bfloat16 else "this project"
     print("|", " | ".join(["", *COLUMNS, f"wall time of {reference} / its"]), "|")
     print("| --- " * (len(COLUMNS) + 2) + "|")

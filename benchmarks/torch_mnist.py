@@ -1,4 +1,15 @@
-"""The same job with PyTorch: the training loop of its tutorials, in channels_last."""
+"""The same job with PyTorch: the training loop of its tutorials, as fast as it was found to get.
+
+Milliseconds a step on two cores, PyTorch 2.13.0, medians of five interleaved times 40 steps:
+
+- kept: ReLU after the pooling, as in the project, 15.0; before it, 19.0
+- kept: channels_last; without, 26.1
+- kept: fused Adam; foreach 15.7, a loop over the variables 15.8; ReLU in place 14.9, no difference
+- kept: images as one float32 tensor, batches by indexing with a slice of a permutation, no
+  DataLoader; gradients set to None; losses read only where they are shown
+- kept: evaluations in inference_mode with batches of 250, 0.58 s of processor time; 100 the same,
+  500 0.62 s, 1,000 0.86 s, all at once 1.05 s
+"""
 
 import argparse
 import json
@@ -9,7 +20,6 @@ import torch
 from idx import read_mnist
 from torch import nn
 from torch.nn import functional
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 from torch.utils.tensorboard import SummaryWriter
 
 EVAL_FREQUENCY = 100  # steps between two checkpoints and between two evaluations
@@ -19,11 +29,11 @@ BATCH_SIZE, EVAL_BATCH_SIZE = 128, 250
 def build_model():
     return nn.Sequential(
         nn.Conv2d(1, 20, 5),
-        nn.ReLU(),
         nn.MaxPool2d(2),
+        nn.ReLU(),
         nn.Conv2d(20, 40, 5),
-        nn.ReLU(),
         nn.MaxPool2d(2),
+        nn.ReLU(),
         nn.Flatten(),
         nn.Linear(640, 256),
         nn.ReLU(),
@@ -36,12 +46,10 @@ def build_model():
 
 
 def batches(images, labels):
-    """Endless shuffled batches of indices: a TensorDataset gathers a whole batch at once."""
-    dataset = TensorDataset(images, labels)
-    sampler = BatchSampler(RandomSampler(dataset), BATCH_SIZE, drop_last=True)
-    loader = DataLoader(dataset, sampler=sampler, batch_size=None)
+    """Endless batches: each image once an epoch, but for what is left over, in a fresh order."""
     while True:
-        yield from loader
+        for indices in torch.randperm(len(labels)).split(BATCH_SIZE)[: len(labels) // BATCH_SIZE]:
+            yield images[indices], labels[indices]
 
 
 def main():
@@ -55,7 +63,7 @@ def main():
 
     torch.manual_seed(args.seed)
     train, test = (
-        (torch.tensor(images)[:, None], torch.tensor(labels, dtype=torch.long))
+        (torch.tensor(images)[:, None] / 255, torch.tensor(labels, dtype=torch.long))
         for images, labels in read_mnist(args.data_dir)
     )
     model = build_model()
@@ -63,26 +71,25 @@ def main():
 
     def forward(images):
         with torch.autocast("cpu", torch.bfloat16, enabled=args.bfloat16):
-            inputs = (images / 255).contiguous(memory_format=torch.channels_last)
-            return model(inputs).float()
+            return model(images).float()
 
     @torch.inference_mode()
     def evaluate():
         model.eval()
-        loss, correct = 0.0, 0
+        loss, correct = torch.zeros(()), torch.zeros((), dtype=torch.long)
         for images, labels in zip(*(tensor.split(EVAL_BATCH_SIZE) for tensor in test)):
             logits = forward(images)
-            loss += functional.cross_entropy(logits, labels, reduction="sum").item()
-            correct += (logits.argmax(1) == labels).sum().item()
+            loss += functional.cross_entropy(logits, labels, reduction="sum")
+            correct += (logits.argmax(1) == labels).sum()
         model.train()
-        return loss / len(test[1]), correct / len(test[1])
+        return loss.item() / len(test[1]), correct.item() / len(test[1])
 
     evaluation_seconds, evaluations = 0.0, 0
     start_time = time.perf_counter()
     with SummaryWriter(args.output_dir) as writer:
         for step, (images, labels) in zip(range(1, args.train_steps + 1), batches(*train)):
             loss = functional.cross_entropy(forward(images), labels)
-            optimizer.zero_grad()
+            optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             if step % EVAL_FREQUENCY == 0:
