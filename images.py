@@ -16,6 +16,8 @@ WORKING_SIZE = 512  # longer side, in pixels, of the image the ink is looked for
 SMALL = 64  # longer side, in pixels, of an image that is as good as all edges
 FAINTEST = 24  # grey levels between paper and ink, at least
 WIDEST = 0.3  # strokes, in longer sides of the image: what is wider may be a shadow or a border
+FLAT = 0.1  # of an image, as light as its lightest pixel: a photograph has less, if it has grain
+GRAINY = 0.25  # of the other pixels, that differ from their surroundings
 BOLDEST = 0.7  # strokes, in the same, where nothing is a shadow or a border
 LIGHTER = 0.55  # weight of what is lighter than the paper seems: it may be half full of ink
 THIN, USUAL = 6, 11  # widths of strokes, in 80ths of the digit's longer side
@@ -98,7 +100,7 @@ def find_ink(pixels):
     Raises ValueError if nothing stands out from the paper.
     """
     grey = dark_on_light(pixels)
-    depth = find_paper(grey) - grey
+    depth = (grey.max() if is_drawn(grey) else find_paper(grey)) - grey
     paper, noise = paper_level(depth)
     depth -= paper
     strong = depth[depth > max(FAINTEST, 5 * noise)]
@@ -131,6 +133,15 @@ def dark_on_light(pixels):
     # At the edges of strokes one side is paper, as most of the image is, and the other is ink.
     strokes = (detail @ direction) ** 2
     return grey * np.sign(strokes @ (np.median(grey) - grey.ravel()))
+
+
+def is_drawn(grey):
+    """Whether it is no photograph: much of it is equally light, and the rest has no grain."""
+    rest = grey < grey.max() - 1
+    if rest.mean() > 1 - FLAT:
+        return False
+    grain = np.abs(ndimage.median_filter(grey, 3) - grey) > 1
+    return (grain & rest).sum() <= GRAINY * rest.sum()
 
 
 def find_paper(grey):

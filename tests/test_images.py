@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import MODEL_DIR_2017
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 from scipy import ndimage
 
 import predict
@@ -280,6 +280,28 @@ def test_bold_stroke_in_a_tight_crop_is_ink():
     page = np.full((100, 100), 250, np.uint8)
     page[5:95, 30:70] = 30
     np.testing.assert_array_equal(find_ink(page) > 0.5, page == 30)
+
+
+def tight_crop(digit):
+    """Black on white without a margin, mode L."""
+    rows, columns = np.nonzero(digit > 64)
+    ink = digit[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    return ImageOps.scale(Image.fromarray(255 - ink), 8)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG"])
+def test_drawn_digits_may_fill_their_image_to_the_corners(mnist_data, format):
+    sevens = mnist_data.test.images[mnist_data.test.labels == 7][:20]
+    for digit in sevens:
+        assert_alike(prepared(saved(tight_crop(digit), format)), digit)
+
+
+def test_photograph_that_is_white_in_part_has_uneven_light(digits):
+    rng = np.random.default_rng(0)
+    light = np.linspace(350, 150, 400)
+    for digit in digits[:8]:
+        page = np.asarray(on_paper(digit)) / 255 * light + rng.normal(0, 3, (300, 400))
+        assert_alike(prepared(saved(Image.fromarray(np.uint8(np.clip(page, 0, 255))))), digit)
 
 
 def test_border_more_even_than_the_paper(digits):
