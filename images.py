@@ -197,12 +197,8 @@ def find_digit(ink):
     Takes and returns float32 [H, W], 0 to 1. Raises ValueError if there is nothing but lines.
     """
     mask = ink > 0.25
-    strokes = 3  # that a digit has of one direction, at most
     for view in (mask, mask.T, mask):  # again, as the upright ones hide the ends of the level ones
-        lines = level_lines(view, strokes)
-        if lines.any():  # where there are lines of one direction, those of the other are lines, too
-            strokes = 2
-        view &= ~lines
+        view &= ~level_lines(view)
     if not mask.any():
         raise ValueError("no ink found, the page is blank but for its lines")
     parts, _ = ndimage.label(ndimage.binary_dilation(mask, np.ones((3, 3))))

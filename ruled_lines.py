@@ -9,11 +9,11 @@ LINE_LENGTH = 0.4  # of a ruled line at least, in widths of the image, gaps not 
 LINE_ANGLE = 4  # degrees that ruled lines may be askew
 
 
-def level_lines(mask, strokes=3):
+def level_lines(mask):
     """The lines of ruled paper that run from left to right; bool [H, W] to bool [H, W].
 
     Strokes of a digit may be as thin, straight and long; but most of them meet another stroke at an
-    end, and no digit has more than `strokes` of one direction. A line alone counts only from edge
+    end, and no digit has more than three of one direction. A line alone counts only from edge
     to edge, and beside other ink.
     """
     width = mask.shape[1]
@@ -37,7 +37,7 @@ def level_lines(mask, strokes=3):
     if n:  # a stroke is thicker where a line crosses it
         lines &= ~opened(mask, round(np.median(thickness)) + 2)
     beside_others = whole and (mask & ~lines).sum() >= 0.2 * lines.sum()
-    if n <= strokes and not (n_free > n / 2 and (n > 1 or beside_others)):
+    if n <= 3 and not (n_free > n / 2 and (n > 1 or beside_others)):
         lines[:] = False
     return lines[above:-above]
 
