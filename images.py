@@ -16,7 +16,7 @@ WORKING_SIZE = 512  # longer side, in pixels, of the image the ink is looked for
 SMALL = 64  # longer side, in pixels, of an image that is as good as all edges
 FAINTEST = 24  # grey levels between paper and ink, at least
 WIDEST = 0.3  # strokes, in longer sides of the image: what is wider may be a shadow or a border
-FLAT = 0.1  # of an image, as light as its lightest pixel: a photograph has less, if it has grain
+FLAT = 0.1  # of an image, in one grey: it is drawn, or as white as its sensor or file goes
 GRAINY = 0.25  # of the other pixels, that differ from their surroundings
 BOLDEST = 0.7  # strokes, in the same, where nothing is a shadow or a border
 LIGHTER = 0.55  # weight of what is lighter than the paper seems: it may be half full of ink
@@ -136,11 +136,13 @@ def dark_on_light(pixels):
 
 
 def is_drawn(grey):
-    """Whether it is no photograph: much of it is equally light, and the rest has no grain."""
-    rest = grey < grey.max() - 1
-    if rest.mean() > 1 - FLAT:
+    """Whether it is no photograph: of all greys but the darkest only one is all over; no grain."""
+    depth = grey.max() - grey
+    shares = np.bincount(np.int64(depth).ravel()) / depth.size
+    if shares[0] < FLAT or shares[1 : 3 * len(shares) // 4].max(initial=0) > FLAT:
         return False
     grain = np.abs(ndimage.median_filter(grey, 3) - grey) > 1
+    rest = depth >= 1
     return (grain & rest).sum() <= GRAINY * rest.sum()
 
 

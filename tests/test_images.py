@@ -302,6 +302,13 @@ def test_drawn_digits_may_fill_their_image_to_the_corners(mnist_data, format):
         assert_alike(prepared(saved(tight_crop(digit), format)), digit)
 
 
+@pytest.mark.parametrize("grey", [0.6, 0.9])
+def test_drawing_on_a_grey_panel_beside_white_has_two_papers(digits, grey):
+    panel = np.uint8(grey * np.asarray(on_paper(digits[0])))
+    page = Image.fromarray(np.pad(panel, ((0, 0), (0, 300)), constant_values=255))
+    assert_alike(prepared(saved(page)), digits[0])
+
+
 def test_photograph_that_is_white_in_part_has_uneven_light(digits):
     rng = np.random.default_rng(0)
     light = np.linspace(350, 150, 400)
