@@ -15,9 +15,9 @@ WORKING_SIZE = 512  # longer side, in pixels, of the image the ink is looked for
 # Chosen on the validation split of MNIST, put on paper as in samples/variants.py.
 SMALL = 64  # longer side, in pixels, of an image that is as good as all edges
 FAINTEST = 24  # grey levels between paper and ink, at least
-WIDEST = 0.3  # strokes, in longer sides of the image: what is wider may be a shadow or a border
 FLAT = 0.1  # of an image, in one grey: it is drawn, or as white as its sensor or file goes
 GRAINY = 0.25  # of the other pixels, that differ from their surroundings
+WIDEST = 0.3  # strokes, in longer sides of the image: what is wider may be a shadow or a border
 BOLDEST = 0.7  # strokes, in the same, where nothing is a shadow or a border
 LIGHTER = 0.55  # weight of what is lighter than the paper seems: it may be half full of ink
 THIN, USUAL = 6, 11  # widths of strokes, in 80ths of the digit's longer side
