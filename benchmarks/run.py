@@ -11,7 +11,6 @@ What other processes take meanwhile is told for each round (on Linux): the machi
 
 import argparse
 import datetime
-import functools
 import json
 import os
 import pathlib
@@ -65,21 +64,21 @@ def main():
     results = {name: [] for name in commands}
     shares = []  # of each round
     for seed in range(1, args.runs + 1):
-        idle_share = others_share(lambda: time.sleep(2))
+        _, idle_share = with_others_share(time.sleep, 2)
         print(f"round {seed} of {args.runs}: {environment()}", file=sys.stderr)
         print(f"load {os.getloadavg()[0]:.1f}, {taken(idle_share)}", file=sys.stderr)
         shares.append(idle_share)
         for name, command in commands.items():
-            run = functools.partial(measure, name, command, seed, args)
-            share = others_share(lambda run=run, name=name: results[name].append(run()))
-            print(f"{name}: {results[name][-1]}, {taken(share)}", file=sys.stderr)
+            result, share = with_others_share(measure, name, command, seed, args)
+            print(f"{name}: {result}, {taken(share)}", file=sys.stderr)
+            results[name].append(result)
             shares[-1] = max(shares[-1], share)
         print("idle" if shares[-1] <= IDLE else "NOT idle", file=sys.stderr)
     print_table(results, shares, args)
 
 
-def others_share(function):
-    """Calls `function`; returns the share of all cores that other processes took meanwhile.
+def with_others_share(function, *args):
+    """Calls `function`; returns its result and the share of all cores that others took meanwhile.
 
     What the hypervisor took counts as theirs. NaN, of which nothing can be said, but on Linux.
     """
@@ -94,9 +93,9 @@ def others_share(function):
         return busy - sum(os.times()[:4])
 
     start_time, before = time.perf_counter(), seconds_of_others()
-    function()
+    result = function(*args)
     seconds = time.perf_counter() - start_time
-    return (seconds_of_others() - before) / seconds / os.cpu_count()
+    return result, (seconds_of_others() - before) / seconds / os.cpu_count()
 
 
 def taken(share):
