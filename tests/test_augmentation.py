@@ -78,7 +78,7 @@ def test_scaling_changes_height_and_width_apart(images, only):
     most = only("SCALE")
     before, after = moments(images)[1], moments(augmented(images))[1]
     wide = before[:, 1, 1] > 10  # not a 1, which interpolation widens
-    height, width = (np.sqrt(before / after)[wide, axis, axis] - 1 for axis in (0, 1))
+    height, width = (np.sqrt((before / after)[wide, axis, axis]) - 1 for axis in (0, 1))
     assert_both_ways(height, most)
     assert_both_ways(width, most)
     assert abs(np.corrcoef(height, width)[0, 1]) < 0.5
