@@ -113,7 +113,8 @@ class Experiment:
 
     def export(self):
         """Writes the last checkpoint as a SavedModel below `export_dir`; returns its path."""
-        with self._explained():
+        # Ctrl-C may come while check_export_dir tries to write, too.
+        with self._explained(), whole_export(self.export_dir):
             check_export_dir(self.export_dir)
             return self._export(self._find_checkpoint())
 
@@ -239,14 +240,13 @@ class Experiment:
 
     def _export_at_the_end(self):
         if self.export_dir and self.estimator.config.is_chief:
-            with explained(self.export_dir):
+            with explained(self.export_dir), whole_export(self.export_dir):
                 self._export(self.estimator.latest_checkpoint())
 
     def _export(self, checkpoint_path):
-        with whole_export(self.export_dir):
-            path = self.estimator.export_saved_model(
-                self.export_dir, self.serving_input_receiver_fn, checkpoint_path=checkpoint_path
-            )
+        path = self.estimator.export_saved_model(
+            self.export_dir, self.serving_input_receiver_fn, checkpoint_path=checkpoint_path
+        )
         logging.info("exported to %s", path.decode())
         return path
 

@@ -326,6 +326,19 @@ def test_an_export_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
     assert list((tmp_path / "export").iterdir()) == [whole]
 
 
+def test_an_export_that_is_interrupted_at_its_start_leaves_nothing(tmp_path, monkeypatch):
+    subject = tiny(tmp_path / "model", export_dir=str(tmp_path / "export"))
+
+    def remove(path):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tf.io.gfile, "remove", remove)
+    with pytest.raises(KeyboardInterrupt):
+        subject.export()
+    assert list((tmp_path / "export").iterdir()) == []
+
+
 def test_directories_of_tensorflows_file_systems(tmp_path):
     url = f"file://{tmp_path}"
     subject = experiment(f"{url}/model", export_dir=f"{url}/export", train_steps=3)
