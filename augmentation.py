@@ -14,8 +14,8 @@ SIZE = 28
 # The most of each kind; what an image gets is uniform between that and its negative. Chosen on the
 # validation images.
 TURN = 0.15  # radians
-SLANT = 0.15  # of the height
-SCALE = 0.1  # of the width and of the height, each
+SLANT = 0.2  # of the height
+SCALE = 0.15  # of the width and of the height, each
 SHIFT = 1  # pixels
 BEND = 1  # pixels, at each point of the elastic grid
 STROKE = 1  # of the most that keeps the order of the greys
