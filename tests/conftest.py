@@ -1,6 +1,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -13,6 +14,9 @@ import inputs
 
 ROOT = pathlib.Path(__file__).parent.parent
 MODEL_DIR_2017 = ROOT / "tests" / "model_dir_2017"
+
+# A shell makes what it starts in the background ignore Ctrl-C, which tests of it would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
