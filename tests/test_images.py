@@ -228,14 +228,14 @@ def test_lone_line_that_ends_inside_the_page_is_a_stroke(start, end):
 
 
 @pytest.mark.parametrize("rows", [slice(40, 50), slice(51, 61)], ids=["above", "below"])
-@pytest.mark.parametrize("column", [20, 78], ids=["left", "right"])
-def test_lines_that_meet_other_ink_at_an_end_are_strokes(rows, column):
+@pytest.mark.parametrize("column, is_line", [(24, False), (30, True), (68, True), (74, False)])
+def test_lines_that_meet_other_ink_near_an_end_are_strokes(rows, column, is_line):
     mask = np.zeros((100, 100), bool)
     mask[50, 20:80] = True
     mask[90, 20:80] = True
     assert level_lines(mask).any()
     mask[rows, column : column + 2] = True
-    assert not level_lines(mask)[50].any()
+    assert level_lines(mask)[50].any() == is_line
 
 
 def test_squared_paper_in_a_frame_has_few_lines_one_way():
@@ -272,8 +272,16 @@ def test_thicker_stroke_along_a_ruled_line_stays():
 
 def test_digit_in_two_parts_stays_whole():
     ink = np.zeros((100, 100), np.float32)
-    ink[20:80, 40:45] = ink[20:30, 52:70] = 1
+    ink[20:80, 40:45] = ink[20:25, 52:64] = 1
     np.testing.assert_array_equal(find_digit(ink), ink)
+
+
+@pytest.mark.parametrize("side, goes", [(3, False), (9, True)])
+def test_ink_in_a_corner_is_a_border_if_there_is_more_than_a_speck_beside_it(side, goes):
+    ink = np.zeros((100, 100), np.float32)
+    ink[:60, :20] = 1
+    ink[50 : 50 + side, 50 : 50 + side] = 1
+    assert (find_digit(ink)[:60, :20] == 0).all() == goes
 
 
 def test_ink_at_the_edge_has_paper_beyond_it():
@@ -327,7 +335,7 @@ def test_border_more_even_than_the_paper(digits):
 def test_wide_strips_are_no_ruled_lines():
     mask = np.zeros((100, 100), bool)
     for top in range(5, 100, 25):
-        mask[top : top + 4] = True
+        mask[top : top + 3] = True
     assert not level_lines(mask).any()
 
 
@@ -351,7 +359,7 @@ def test_what_runs_off_the_page_is_dropped(digits):
 
 def test_digit_that_runs_off_the_page_is_kept_beside_specks(digits):
     page = on_paper(digits[1], side=300, at=(50, -40))
-    page.paste(0, (370, 20, 376, 26))
+    page.paste(0, (372, 20, 390, 38))
     expected = prepared(saved(on_paper(digits[1], side=300, at=(50, -40))))
     np.testing.assert_allclose(prepared(saved(page)), expected, atol=2)
 
@@ -400,7 +408,7 @@ def test_thin_pen_on_a_large_photo_is_as_wide_as_in_mnist():
     page = np.full((1536, 2048), 240, np.uint8)
     page[300:1300, 1000:1004] = 30
     image = prepared(saved(Image.fromarray(page), "JPEG"))
-    assert 2 <= (image[14] / 255).sum() <= 4
+    assert 2 <= (image[14] / 255).sum() <= 3.2
 
 
 def test_thin_faint_lines_become_as_black_as_in_mnist():
@@ -416,9 +424,10 @@ def test_wide_strokes_are_not_widened():
     assert widen(digit).sum() == digit.sum()
 
 
-def test_thin_strokes_are_widened_to_the_usual():
+@pytest.mark.parametrize("width", [2, 5])
+def test_thin_strokes_are_widened_to_the_usual(width):
     digit = np.zeros((80, 80), np.float32)
-    digit[:, 40:42] = 1
+    digit[:, 40 : 40 + width] = 1
     assert widen(digit)[50].sum() == pytest.approx(USUAL, abs=1)
 
 
@@ -434,13 +443,13 @@ def test_widening_keeps_lines_that_a_smaller_image_would_lose():
     assert widen(digit)[16 + USUAL, 24 + USUAL] == 1
 
 
-@pytest.mark.parametrize("gap", [7, 9, 12, 20])
-def test_gaps_between_strokes_stay_open(gap):
+@pytest.mark.parametrize("gap, left", [(7, 6), (9, 6), (12, 7), (20, 12)])
+def test_gaps_between_strokes_stay_open(gap, left):
     digit = np.zeros((80, 80), np.float32)
     digit[:, 30:32] = digit[:, 32 + gap : 34 + gap] = 1
     widened = widen(digit)[50]
     ink = np.flatnonzero(widened)
-    assert (1 - widened)[ink[0] : ink[-1] + 1].sum() >= min(gap - 2, 5)
+    assert (1 - widened)[ink[0] : ink[-1] + 1].sum() == pytest.approx(left, abs=0.5)
 
 
 @pytest.mark.parametrize("size", [(4000, 3000), (8, 8), (60, 3000)])
@@ -502,6 +511,12 @@ def test_longer_side_is_reduced_to_512(size):
 
 def test_28x28_black_on_white_is_prepared(digits):
     assert_alike(prepared(saved(Image.fromarray(255 - digits[0]))), digits[0])
+
+
+@pytest.mark.parametrize("background, stays", [(20, True), (60, False)])
+def test_28x28_on_a_background_that_is_all_but_black_stays(digits, background, stays):
+    image = np.maximum(digits[0], background)
+    assert np.array_equal(prepared(saved(Image.fromarray(image))), image) == stays
 
 
 def test_28x28_dim_is_prepared(digits):
