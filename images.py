@@ -171,7 +171,7 @@ def closed(grey, widest):
     padded = plane(grey, widest)
     padded[widest:-widest, widest:-widest] = grey
     # A little more than what was filled goes: no false ink where a shadow or a border ends.
-    padded = ndimage.minimum_filter(ndimage.maximum_filter(padded, widest), widest + 4)
+    padded = ndimage.minimum_filter(ndimage.maximum_filter(padded, widest), widest + 8)
     return padded[widest:-widest, widest:-widest]
 
 
