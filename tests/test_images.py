@@ -219,7 +219,7 @@ def test_strokes_are_no_ruled_lines(label, pen):
     np.testing.assert_array_equal(find_digit(ink), ink)
 
 
-@pytest.mark.parametrize("other, is_line", [(0, False), (3, False), (30, True)])
+@pytest.mark.parametrize("other, is_line", [(0, False), (3, False), (5, True)])
 def test_lone_line_from_edge_to_edge_counts_beside_other_ink_only(other, is_line):
     mask = np.zeros((100, 100), bool)
     mask[50] = True
@@ -244,6 +244,13 @@ def test_lines_that_meet_other_ink_near_an_end_are_strokes(rows, column, is_line
     assert level_lines(mask).any()
     mask[rows, column : column + 2] = True
     assert level_lines(mask)[50].any() == is_line
+
+
+def test_one_of_three_lines_may_meet_other_ink():
+    mask = np.zeros((100, 100), bool)
+    mask[[10, 50, 90], 20:80] = True
+    mask[51:61, 20:22] = True
+    assert level_lines(mask)[[10, 50, 90]].any(1).all()
 
 
 def test_squared_paper_in_a_frame_has_few_lines_one_way():
