@@ -159,7 +159,7 @@ def find_paper(grey):
     depth = filled - coarse
     wide, n = ndimage.label(filled - paper > depth.max() / 5)
     is_ink = ndimage.mean(depth, wide, np.arange(n + 1)) > depth.max() / 2
-    is_ink[ndimage.maximum_filter(wide, 7)[[0, 0, -1, -1], [0, -1, 0, -1]]] = False
+    is_ink[wide[[0, 0, -1, -1], [0, -1, 0, -1]]] = False
     paper = np.where(is_ink[wide] & (wide > 0), filled, paper)
     paper = Image.fromarray(paper).resize(grey.shape[::-1], Image.Resampling.BILINEAR)
     return np.asarray(paper)

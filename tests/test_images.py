@@ -18,6 +18,7 @@ from images import (
     centre,
     find_digit,
     find_ink,
+    find_paper,
     level_lines,
     paper_level,
     prepare_image,
@@ -166,6 +167,15 @@ def test_light_that_falls_off_to_the_corners(digits):
     for digit in digits[:5]:
         page = Image.fromarray(np.uint8(np.asarray(on_paper(digit)) * light))
         assert_alike(prepared(saved(page)), digit)
+
+
+def test_a_dark_corner_is_paper_in_a_shadow():
+    page = np.full((300, 400), 245, np.float32)
+    page[150:, 230:] = 60
+    page[50:150, 60:140] = 30
+    paper = find_paper(page)
+    assert paper[295, 395] == pytest.approx(60, abs=5)
+    assert paper[100, 100] == pytest.approx(245, abs=5)
 
 
 def test_dark_border(digits):
