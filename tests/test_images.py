@@ -246,7 +246,10 @@ def test_lone_line_that_ends_inside_the_page_is_a_stroke(start, end):
 
 
 @pytest.mark.parametrize("rows", [slice(40, 50), slice(51, 61)], ids=["above", "below"])
-@pytest.mark.parametrize("column, is_line", [(24, False), (30, True), (68, True), (74, False)])
+@pytest.mark.parametrize(
+    "column, is_line",
+    [(20, False), (24, False), (30, True), (68, True), (74, False), (78, False)],
+)
 def test_lines_that_meet_other_ink_near_an_end_are_strokes(rows, column, is_line):
     mask = np.zeros((100, 100), bool)
     mask[50, 20:80] = True
@@ -342,12 +345,23 @@ def test_drawing_on_a_grey_panel_beside_white_has_two_papers(digits, grey):
     assert_alike(prepared(saved(page)), digits[0])
 
 
+def overexposed(digit, rng, brightest):
+    """A photograph whose left part is as white as its sensor goes."""
+    page = np.asarray(on_paper(digit)) / 255 * np.linspace(brightest, 150, 400)
+    page += rng.normal(0, 3, page.shape)
+    return saved(Image.fromarray(np.uint8(np.clip(page, 0, 255))))
+
+
 def test_photograph_that_is_white_in_part_has_uneven_light(digits):
     rng = np.random.default_rng(0)
-    light = np.linspace(320, 150, 400)
     for digit in digits[:4]:
-        page = np.asarray(on_paper(digit)) / 255 * light + rng.normal(0, 3, (300, 400))
-        assert_alike(prepared(saved(Image.fromarray(np.uint8(np.clip(page, 0, 255))))), digit)
+        assert_alike(prepared(overexposed(digit, rng, 320)), digit)
+
+
+def test_photographs_that_are_white_in_part_are_read(mnist_data):
+    rng = np.random.default_rng(0)
+    files = [overexposed(digit, rng, 350) for digit in mnist_data.test.images[:20]]
+    np.testing.assert_array_equal(read(files), mnist_data.test.labels[:20])
 
 
 def test_border_more_even_than_the_paper(digits):

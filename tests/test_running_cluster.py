@@ -5,6 +5,7 @@ import signal
 import pytest
 from conftest import read_scalars, read_until
 
+import inputs
 from local_cluster import get_cluster, start_cluster, start_task
 
 
@@ -32,24 +33,24 @@ def assert_all_end_well(processes):
     return outputs
 
 
-def test_cluster_trains_evaluates_and_ends_by_itself(run_cluster, tmp_path, small_data_dir):
-    flags = ["--model_dir", tmp_path / "model", "--data_dir", small_data_dir]
-    _, processes = run_cluster(2, [*flags, "--hparams", "train_steps=300"])
+def test_cluster_trains_evaluates_and_ends_by_itself(run_cluster, tmp_path):
+    flags = ["--model_dir", tmp_path / "model", "--data_dir", inputs.BUNDLED_DATA_DIR]
+    _, processes = run_cluster(2, [*flags, "--hparams", "train_steps=600"])
     outputs = assert_all_end_well(processes)
     for task in [("chief", 0), ("worker", 0), ("worker", 1)]:
-        assert "of 300: loss" in outputs[task]  # it did steps
+        assert "of 600: loss" in outputs[task]  # it did steps
     accuracies = read_scalars(tmp_path / "model" / "eval", "Accuracy")
-    assert max(accuracies) >= 300
-    assert len(accuracies) >= 3
-    assert accuracies[max(accuracies)] >= 0.9
+    assert max(accuracies) >= 600
+    assert len(accuracies) >= 5
+    assert accuracies[max(accuracies)] >= 0.98
 
 
 def test_killed_worker_and_killed_chief_join_again(run_cluster, tmp_path, small_data_dir):
     arguments = ["--model_dir", tmp_path / "model", "--data_dir", small_data_dir]
-    arguments += ["--hparams", "train_steps=400"]
+    arguments += ["--hparams", "train_steps=700"]
     cluster, processes = run_cluster(1, arguments)
     for task in [("worker", 0), ("chief", 0)]:
-        read_until(processes[task], "of 400: loss")
+        read_until(processes[task], "of 700: loss")
         processes[task].kill()
         processes[task].wait()
         processes[task] = start_task(cluster, *task, arguments)

@@ -181,7 +181,7 @@ def test_no_evaluation_begins_once_asked_to_stop():
 
 @pytest.mark.parametrize(
     ("n_kills", "seconds", "train_steps"),
-    [(2, 6, 200), pytest.param(20, 9, 1500, marks=pytest.mark.slow)],
+    [(3, 6, 200), pytest.param(20, 9, 1500, marks=pytest.mark.slow)],
 )
 def test_killed_at_random_moments(
     n_kills, seconds, train_steps, tmp_path, small_data_dir, start_script
