@@ -22,10 +22,12 @@ from evaluation import find_evaluated_steps
 from model_dir import find_damage, get_step, read_checkpoint_state
 from tf_estimator import train_and_evaluate
 
-JOBS = ("chief", "worker", "ps")
+JOBS = ("chief", "worker", "ps", "evaluator")
 POLL_SECONDS = 1
 # From the last checkpoint until nobody can still be within a step.
 GRACE_SECONDS = 5
+# From a signal until the chief has saved; Kubernetes kills after 30.
+SAVE_SECONDS = 25
 
 
 def check_tf_config(value):
@@ -64,7 +66,7 @@ def check_tf_config(value):
 def _check_cluster(cluster):
     addresses = []
     for job, hosts in cluster.items():
-        if job not in (*JOBS, "evaluator"):
+        if job not in JOBS:
             raise UserError(
                 f'TF_CONFIG: unknown job {job} in "cluster"; it may have {", ".join(JOBS)}'
             )
@@ -79,6 +81,8 @@ def _check_cluster(cluster):
             raise UserError(f"TF_CONFIG: {address} is there twice")
     if len(cluster.get("chief", [])) != 1:
         raise UserError('TF_CONFIG: "cluster" has to have exactly one chief')
+    if len(cluster.get("evaluator", [])) > 1:
+        raise UserError('TF_CONFIG: "cluster" may have one evaluator at most')
     if "worker" in cluster and "ps" not in cluster:
         raise UserError('TF_CONFIG: workers need a ps in "cluster", which holds the parameters')
 
@@ -157,9 +161,10 @@ def _train(estimator, train_spec, eval_spec, stop_hook):
     training = concurrent.futures.ThreadPoolExecutor().submit(train)
     while not concurrent.futures.wait([training], POLL_SECONDS).done:
         if stop_hook.signal_number or _is_done(estimator.model_dir, train_spec.max_steps):
-            if concurrent.futures.wait([training], GRACE_SECONDS).done:
+            saves = stop_hook.signal_number and estimator.config.is_chief
+            if concurrent.futures.wait([training], SAVE_SECONDS if saves else GRACE_SECONDS).done:
                 break
-            logging.info("ends without the parameter server, which does not answer")
+            logging.info("ends without the parameter server, which seems not to answer")
             logging.flush()
             # A thread that waits inside TensorFlow would keep the process from ending.
             os._exit(128 + stop_hook.signal_number if stop_hook.signal_number else 0)
@@ -200,7 +205,7 @@ def _evaluate(model_dir, train_steps, evaluate, evaluated, stop_hook):
     result = None
     if max(evaluated, default=0) >= train_steps:
         logging.info("%s is evaluated up to step %s already", model_dir, f"{train_steps:,}")
-    while max(evaluated, default=0) < train_steps:
+    while max(evaluated, default=0) < train_steps and not stop_hook.signal_number:
         time.sleep(POLL_SECONDS)
         state = read_checkpoint_state(model_dir)
         for checkpoint in state.all_model_checkpoint_paths if state else ():

@@ -78,6 +78,7 @@ def tf_config(task=None, **jobs):
         (tf_config(ps=[2222]), "2222 is not an address"),
         (tf_config(ps=[["c:1"]]), '["c:1"] is not an address'),
         (tf_config(ps=["a:1"]), "a:1 is there twice"),
+        (tf_config(evaluator=["d:1", "d:2"]), "one evaluator at most"),
     ],
 )
 def test_bad_tf_config_gets_one_clear_line(value, words):
@@ -98,7 +99,7 @@ def test_bad_tf_config_gets_one_clear_line(value, words):
         ),
         (
             tf_config(master=["d:1"]),
-            'TF_CONFIG: unknown job master in "cluster"; it may have chief, worker, ps',
+            'TF_CONFIG: unknown job master in "cluster"; it may have chief, worker, ps, evaluator',
         ),
         (tf_config(ps=["c:0"]), 'TF_CONFIG: "c:0" is not an address such as host:2222'),
         (tf_config(ps=["c:65536"]), 'TF_CONFIG: "c:65536" is not an address such as host:2222'),
@@ -218,6 +219,16 @@ def test_a_signal_ends_the_evaluator_after_an_evaluation(run_task, tmp_path):
     assert run_task("evaluator", 20, evaluate, stop_hook) == 10
 
 
+def test_a_signal_ends_an_evaluator_that_waits_for_a_checkpoint(run_task, monkeypatch):
+    stop_hook = StopHook()
+
+    def sleep(seconds):
+        stop_hook.signal_number = signal.SIGTERM
+
+    monkeypatch.setattr(cluster.time, "sleep", sleep)
+    assert run_task("evaluator", 20, stop_hook=stop_hook) is None
+
+
 @pytest.mark.parametrize("error", [tf.errors.NotFoundError(None, None, ""), ValueError()])
 def test_the_evaluator_passes_over_a_checkpoint_that_is_gone(run_task, tmp_path, error):
     save_checkpoints(tmp_path, 10, 20)
@@ -286,10 +297,15 @@ class Exit(BaseException):
 
 
 @pytest.mark.parametrize(
-    ("number", "step", "exit_code"), [(None, 20, 0), (signal.SIGTERM, 10, 143)]
+    ("task_type", "number", "step", "exit_code", "limit"),
+    [
+        ("chief", None, 20, 0, "GRACE_SECONDS"),
+        ("chief", signal.SIGTERM, 10, 143, "SAVE_SECONDS"),
+        ("worker", signal.SIGTERM, 10, 143, "GRACE_SECONDS"),
+    ],
 )
 def test_training_that_hangs_ends_when_the_job_is_done_or_stopped(
-    run_task, tmp_path, monkeypatch, caplog, number, step, exit_code
+    run_task, tmp_path, monkeypatch, caplog, task_type, number, step, exit_code, limit
 ):
     hangs, stop_hook, exit_codes = threading.Event(), StopHook(), []
 
@@ -303,17 +319,19 @@ def test_training_that_hangs_ends_when_the_job_is_done_or_stopped(
         raise Exit
 
     monkeypatch.setattr(cluster, "train_and_evaluate", train)
-    monkeypatch.setattr(cluster, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(cluster, "_wait_for_chief", lambda config: None)
+    for name in ("GRACE_SECONDS", "SAVE_SECONDS"):
+        monkeypatch.setattr(cluster, name, 0.1 if name == limit else 60)
     monkeypatch.setattr(cluster, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(os, "_exit", leave)
     caplog.set_level("INFO", logger="absl")
     try:
         with pytest.raises(Exit):
-            run_task("chief", 20, stop_hook=stop_hook)
+            run_task(task_type, 20, stop_hook=stop_hook)
     finally:
         hangs.set()
     assert exit_codes == [exit_code]
-    assert caplog.messages == ["ends without the parameter server, which does not answer"]
+    assert caplog.messages == ["ends without the parameter server, which seems not to answer"]
 
 
 def test_training_that_ends_in_the_time_of_grace_ends_well(run_task, tmp_path, monkeypatch, caplog):
