@@ -3,10 +3,11 @@
     python local_cluster.py --workers 2 -- --model_dir /tmp/cluster
 
 What follows `--` goes to each `mnist_estimator.py`. It prints what they print, and how long the
-steps took. Ctrl-C stops the chief first, which saves a checkpoint, and then the others.
+steps took. Ctrl-C or SIGTERM stops the chief first, which saves a checkpoint, then the others.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -56,6 +57,9 @@ def main():
     parser.add_argument("--workers", type=int, default=2, help="beside the chief")
     parser.add_argument("arguments", nargs="*", help="flags of mnist_estimator.py, after --")
     options = parser.parse_args()
+    if options.workers < 0:
+        parser.error(f"--workers {options.workers} has to be 0 or more")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     start_time = time.time()
     _, processes = start_cluster(options.workers, options.arguments)
 
@@ -75,8 +79,11 @@ def main():
         for process in processes.values():
             process.wait()
     except KeyboardInterrupt:
-        processes["chief", 0].send_signal(signal.SIGINT)
-        processes["chief", 0].wait()
+        chief = processes["chief", 0]
+        with contextlib.suppress(KeyboardInterrupt):  # a second one ends the chief as well
+            if os.name == "posix":  # elsewhere Ctrl-C has reached it, too
+                chief.send_signal(signal.SIGINT)
+            chief.wait()
         for process in processes.values():
             process.terminate()
     sys.exit(max(abs(process.wait()) for process in processes.values()))
