@@ -30,24 +30,34 @@ def lock(model_dir):
     are no locks, a warning says so.
 
     Raises:
-      UserError: another process has the lock.
+      UserError: it can't be made, or another process has the lock.
     """
-    if tf.io.gfile.exists(model_dir) and not tf.io.gfile.isdir(model_dir):
-        raise UserError(f"--model_dir {model_dir} is a file; give a directory")
-    tf.io.gfile.makedirs(model_dir)
+    _make_directory("model_dir", model_dir)
     holder_file = os.path.join(model_dir, HOLDER_FILE)
     try:
         acquired = _acquire(os.path.join(model_dir, LOCK_FILE))
     except filelock.Timeout:
-        with tf.io.gfile.GFile(holder_file) as file:
-            raise UserError(
-                f"--model_dir {model_dir}: process {file.read()} is training there; "
-                "wait for its end or give another directory"
-            ) from None
+        holder = ""
+        with contextlib.suppress(tf.errors.NotFoundError), tf.io.gfile.GFile(holder_file) as file:
+            holder = file.read()
+        raise UserError(
+            f"--model_dir {model_dir}: process {holder or 'that has just begun'} is training "
+            "there; wait for its end or give another directory"
+        ) from None
     with acquired:
         with tf.io.gfile.GFile(holder_file, "w") as file:
             file.write(f"{os.getpid()} on {platform.node()}")
         yield
+
+
+def _make_directory(flag, path):
+    if tf.io.gfile.exists(path) and not tf.io.gfile.isdir(path):
+        raise UserError(f"--{flag} {path} is a file; give a directory")
+    try:
+        tf.io.gfile.makedirs(path)
+    except tf.errors.OpError as error:
+        cause = error.message.rpartition("; ")[2]
+        raise UserError(f"--{flag} {path}: {cause}; give another directory") from error
 
 
 def _acquire(path):
@@ -83,7 +93,7 @@ def load_hparams(model_dir):
     """Returns the `HParams` kept in `model_dir`; the defaults if there are none, as in 2017.
 
     Raises:
-      UserError: the file holds something else.
+      UserError: the file holds something else, or can't be read.
     """
     path = os.path.join(model_dir, HPARAMS_FILE)
     try:
@@ -91,6 +101,9 @@ def load_hparams(model_dir):
             return HParams().override(json.loads(file.read()))
     except tf.errors.NotFoundError:
         return HParams()
+    except tf.errors.OpError as error:
+        cause = error.message.rpartition("; ")[2]
+        raise UserError(f"{path}: {cause}; give another --model_dir") from error
     except (ValueError, AttributeError) as error:
         raise UserError(f"{path}: {error}; remove it to use the defaults") from error
 
@@ -236,9 +249,7 @@ def check_export_dir(export_dir):
     Raises:
       UserError, tf.errors.OpError: it can't.
     """
-    if tf.io.gfile.exists(export_dir) and not tf.io.gfile.isdir(export_dir):
-        raise UserError(f"--export_dir {export_dir} is a file; give a directory")
-    tf.io.gfile.makedirs(export_dir)
+    _make_directory("export_dir", export_dir)
     probe = os.path.join(export_dir, f"temp-{os.getpid()}")
     with tf.io.gfile.GFile(probe, "w") as file:
         file.write("")
@@ -247,12 +258,12 @@ def check_export_dir(export_dir):
 
 @contextlib.contextmanager
 def whole_export(export_dir):
-    """Removes what TensorFlow has half written to `export_dir` when the `with` block is left."""
-
+    """Removes what TensorFlow has half written to `export_dir` if the `with` block fails."""
     before = list_names(export_dir, "temp-")
     try:
         yield
-    finally:
+    except BaseException:  # Ctrl-C, too
         for name in list_names(export_dir, "temp-"):
             if name not in before:
                 tf.io.gfile.rmtree(os.path.join(export_dir, name))
+        raise

@@ -254,10 +254,31 @@ def test_an_export_dir_is_made_and_left_empty(tmp_path):
     assert list_names(tmp_path / "new" / "export") == []
 
 
-def test_an_export_dir_that_cannot_be_made_is_an_error(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [("file/below", "{}/file is not a directory"), ("n" * 300, "File name too long")],
+)
+def test_a_directory_that_cannot_be_made_is_a_line(tmp_path, name, cause):
     (tmp_path / "file").touch()
-    with pytest.raises(tf.errors.OpError):
-        model_dir.check_export_dir(str(tmp_path / "file" / "export"))
+    for flag, make in (
+        ("model_dir", lambda path: lock(path).__enter__()),
+        ("export_dir", model_dir.check_export_dir),
+    ):
+        with pytest.raises(UserError) as error:
+            make(str(tmp_path / name))
+        assert str(error.value) == (
+            f"--{flag} {tmp_path / name}: {cause.format(tmp_path)}; give another directory"
+        )
+
+
+def test_a_run_that_has_just_begun_has_no_name(tmp_path):
+    with lock(str(tmp_path)):
+        for left in ("empty", "missing"):
+            (tmp_path / "lock_holder").write_text("")
+            if left == "missing":
+                (tmp_path / "lock_holder").unlink()
+            with pytest.raises(UserError, match="process that has just begun is training there"):
+                lock(str(tmp_path)).__enter__()
 
 
 def test_a_file_is_no_export_dir(tmp_path):
@@ -271,10 +292,9 @@ def test_only_what_this_export_left_unfinished_is_removed(tmp_path):
     export_dir = tmp_path / "export"
     with model_dir.whole_export(str(export_dir)):
         export_dir.mkdir()
-        (export_dir / "temp-1").mkdir()
+        (export_dir / "temp-of-another").mkdir()
         (export_dir / "17").mkdir()
-    (export_dir / "temp-of-another").mkdir()
     with pytest.raises(KeyboardInterrupt), model_dir.whole_export(str(export_dir)):
-        (export_dir / "temp-2").mkdir()
+        (export_dir / "temp-1").mkdir()
         raise KeyboardInterrupt
     assert list_names(export_dir) == ["17", "temp-of-another"]
