@@ -44,7 +44,7 @@ from PIL import Image
 
 import tf_estimator  # before TensorFlow, to keep its import quiet
 import tensorflow as tf
-from errors import UserError
+from errors import UserError, explained
 from images import prepare_image, read_image
 from inputs import IMAGE_SIZE
 from model import model_fn
@@ -57,9 +57,11 @@ def main(argv):
     sys.stdout.reconfigure(errors="backslashreplace")  # for names that a terminal can't show
     tf_estimator.set_up_logging()
     os.environ.pop("TF_CONFIG", None)  # of a cluster's pod; reading a digit is no task of a cluster
+    model_dir = os.path.expanduser(FLAGS.model_dir)
     try:
-        estimator = load_estimator(os.path.expanduser(FLAGS.model_dir))
-        checkpoint_path = find_checkpoint(estimator)
+        with explained(model_dir):
+            estimator = load_estimator(model_dir)
+            checkpoint_path = find_checkpoint(estimator)
     except UserError as error:
         print(f"predict.py: {error}", file=sys.stderr)
         return 1
@@ -108,12 +110,12 @@ def find_images(arguments, report):
     """Yields the path of each image; a directory stands for its image files in name order."""
     extensions = Image.registered_extensions()
     for argument in arguments:
-        path = pathlib.Path(argument)
-        if not path.is_dir():
+        if not os.path.isdir(argument):
             yield argument
             continue
         try:
-            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in extensions)
+            files = pathlib.Path(argument).iterdir()
+            inside = sorted(file for file in files if file.suffix.lower() in extensions)
         except OSError as error:
             report(argument, error.strerror)
             continue

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import MODEL_DIR_2017, run_script
+from conftest import MODEL_DIR_2017, ROOT, run_script
 from PIL import Image
 
 import predict
@@ -63,6 +63,13 @@ def test_a_directory_stands_for_its_images_in_the_order_of_names(tmp_path):
     found = list(predict.find_images(["before.png", str(tmp_path), "-"], None))
     inside = [str(tmp_path / name) for name in ("a.PNG", "b.png", "c.jpg")]
     assert found == ["before.png", *inside, "-"]
+
+
+def test_a_name_that_no_file_can_have_does_not_stop_the_others(digits, run_predict):
+    name = "n" * 300 + ".png"
+    status, output, errors = run_predict(digits / "00.png", name, digits / "01.png")
+    assert (status, len(output.splitlines())) == (1, 2)
+    assert errors == f"{name}: File name too long\n"
 
 
 def test_a_directory_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
@@ -126,6 +133,14 @@ def test_model_dir_may_begin_with_the_home_directory(set_flags, monkeypatch, cap
         "",
         "predict.py: /home/roelants/model has no checkpoint yet; "
         "train first: python mnist_estimator.py\n",
+    )
+
+
+def test_a_file_is_no_model_dir(digits, run_predict):
+    status, output, errors = run_predict(f"--model_dir={ROOT / 'model.py'}", digits / "00.png")
+    assert (status, output) == (1, "")
+    assert errors == (
+        f"predict.py: {ROOT}/model.py/hparams.json: Not a directory; give another --model_dir\n"
     )
 
 
