@@ -60,10 +60,10 @@ def _checked(name, value):
     value_type = type(getattr(HParams(), name))
     low, high = _ALLOWED[name]
     try:
-        converted = value_type(value)
+        converted = value_type(str(value))  # of JSON, too: 2.5 or true is no int
         if converted in (low, high) or (value_type is not str and low < converted < high):
             return converted
-    except (TypeError, ValueError):
+    except ValueError:
         pass
     allowed = f"{low} or {high}" if value_type is str else f"{value_type.__name__} in {low}..{high}"
     raise ValueError(f"hyperparameter {name}={value} has to be {allowed}; {valid}")

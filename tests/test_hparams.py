@@ -5,19 +5,6 @@ import pytest
 from hparams import HParams
 
 
-def test_hparams_defaults_are_the_originals():
-    assert HParams().values() == {
-        "learning_rate": 0.002,
-        "n_classes": 10,
-        "train_steps": 5000,
-        "min_eval_frequency": 100,
-        "batch_size": 128,
-        "precision": "float32",
-        "augmentation": "none",
-        "learning_rate_decay": "none",
-    }
-
-
 def test_parse_converts_each_value_to_its_type():
     params = HParams().parse("learning_rate=1, train_steps=2000")
     assert params == HParams(learning_rate=1.0, train_steps=2000)
@@ -80,6 +67,20 @@ def test_an_unknown_name_is_told_the_valid_ones():
         HParams().parse("depth=3")
     valid = f"--hparams takes (with defaults) {HParams()}"
     assert str(error.value) == f"unknown hyperparameter 'depth'; {valid}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("train_steps", 2.7),
+        ("train_steps", float("inf")),
+        ("batch_size", True),
+        ("precision", None),
+    ],
+)
+def test_values_of_json_are_checked_like_those_of_the_command_line(name, value):
+    with pytest.raises(ValueError, match=f"hyperparameter {name}={value} has to be"):
+        HParams().override({name: value})
 
 
 def test_hparams_are_immutable():
