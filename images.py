@@ -158,9 +158,9 @@ def find_paper(grey):
     paper, filled = closed(coarse, WIDEST), closed(coarse, BOLDEST)
     depth = filled - coarse
     wide, n = ndimage.label(filled - paper > depth.max() / 5)
-    is_ink = ndimage.mean(depth, wide, np.arange(n + 1)) > depth.max() / 2
+    is_ink = np.append(False, ndimage.mean(depth, wide, np.arange(1, n + 1)) > depth.max() / 2)
     is_ink[wide[[0, 0, -1, -1], [0, -1, 0, -1]]] = False
-    paper = np.where(is_ink[wide] & (wide > 0), filled, paper)
+    paper = np.where(is_ink[wide], filled, paper)
     paper = Image.fromarray(paper).resize(grey.shape[::-1], Image.Resampling.BILINEAR)
     return np.asarray(paper)
 
@@ -226,7 +226,7 @@ def widen(digit):
     """
     # A stroke of width w has w of area and 2 of edge for each 1 of length.
     across, along = np.diff(digit, axis=1)[1:], np.diff(digit, axis=0)[:, 1:]
-    width = 2 * digit.sum() / np.hypot(across, along).sum()
+    width = 2 * digit.sum() / max(np.hypot(across, along).sum(), 1e-9)
     digit = crop(digit)
     scale = max(digit.shape) / 80
     if width / scale >= THIN:

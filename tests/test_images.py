@@ -491,6 +491,14 @@ def test_gaps_between_strokes_stay_open(gap, left):
     assert (1 - widened)[ink[0] : ink[-1] + 1].sum() == pytest.approx(left, abs=0.5)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [(8, 5000), (5000, 8)])
+def test_an_image_that_is_reduced_to_a_line_is_no_surprise(size):
+    page = np.full(size, 255, np.uint8)
+    page[size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 2] = 0
+    assert prepared(saved(Image.fromarray(page))).max() == 255
+
+
 @pytest.mark.parametrize("size", [(4000, 3000), (8, 8), (60, 3000)])
 def test_any_size(size):
     width, height = size
