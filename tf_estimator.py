@@ -36,7 +36,7 @@ def _import_tensorflow():
         return importlib.import_module("tensorflow")
     asked_for = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("0", "1")
     tail = shutil.which("tail")  # Windows has none
-    if asked_for or tail is None:
+    if asked_for or tail is None or sys.stderr is None:  # None if the descriptor is closed
         return importlib.import_module("tensorflow")
     stderr = os.dup(2)
     with subprocess.Popen([tail, "-n", "999"], stdin=subprocess.PIPE, stdout=stderr) as notices:

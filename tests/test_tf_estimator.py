@@ -1,6 +1,5 @@
 import importlib.util
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -8,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, get_environment
 
 import tf_estimator
 
@@ -28,11 +27,10 @@ def directory(tmp_path_factory, small_mnist_data):
 
 
 def run_python(directory, *arguments, **environment):
-    kept = {key: os.environ[key] for key in os.environ if not key.startswith("TF_")}
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=directory,
-        env={**kept, **environment},
+        env=get_environment(**environment),
         capture_output=True,
         text=True,
     )
@@ -187,6 +185,13 @@ import tf_estimator
 def test_the_import_is_quiet_with_a_log_level_of_2(directory):
     process = run_python(directory, "-c", "import tf_estimator", TF_CPP_MIN_LOG_LEVEL="2")
     assert (process.returncode, process.stderr) == (0, "")
+
+
+def test_the_import_works_without_stderr(directory):
+    command = [sys.executable, "-c", "import tf_estimator; print(7)"]
+    code = f"import os; os.close(2); os.execv({command[0]!r}, {command})"
+    process = run_python(directory, "-c", code)
+    assert (process.returncode, process.stdout) == (0, "7\n")
 
 
 def test_notices_that_were_asked_for_are_shown(directory):
