@@ -41,7 +41,7 @@ class ProgressHook(tf.compat.v1.train.SessionRunHook):
     TensorBoard gets the examples per second.
     """
 
-    def __init__(self, train_steps, loss, accuracy, batch_size, output_dir, every_n_steps=100):
+    def __init__(self, train_steps, loss, accuracy, batch_size, output_dir):
         """`loss` and `accuracy` are names of scalar tensors in the training graph.
 
         Without `output_dir` TensorBoard gets nothing.
@@ -50,7 +50,6 @@ class ProgressHook(tf.compat.v1.train.SessionRunHook):
         self._names = {"loss": loss, "accuracy": accuracy}
         self._batch_size = batch_size
         self._output_dir = output_dir
-        self._every_n_steps = every_n_steps
 
     def begin(self):
         graph = tf.compat.v1.get_default_graph()
@@ -72,7 +71,7 @@ class ProgressHook(tf.compat.v1.train.SessionRunHook):
     def after_run(self, run_context, run_values):
         self._step_time += time.time() - self._before_run_time
         # The step was fetched beside the update, so it may or may not include it.
-        due = self._last_step - self._last_step % self._every_n_steps + self._every_n_steps
+        due = self._last_step - self._last_step % 100 + 100
         if run_values.results["stale_step"] + 1 < due:
             return
         step = run_context.session.run(self._global_step)

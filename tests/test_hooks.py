@@ -1,5 +1,6 @@
 import functools
 import signal
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -115,21 +116,21 @@ def test_progress_waits_for_a_step_that_the_global_step_has_not_reached(caplog):
         step = tf.compat.v1.train.create_global_step()
         tf.constant(0.25, name="loss")
         tf.constant(0.5, name="accuracy")
-        hook = hooks.ProgressHook(1000, "loss", "accuracy", 128, None, every_n_steps=10)
+        hook = hooks.ProgressHook(1000, "loss", "accuracy", 128, None)
         hook.begin()
-        session.run(step.assign(5))
+        session.run(step.assign(50))
         hook.after_create_session(session, None)
         context = tf.compat.v1.train.SessionRunContext(None, session)
         fetches = hook.before_run(context).fetches
-        # As fetched: 9 stands for before the tenth step or, of one that has ended, after the ninth.
+        # As fetched: 99 stands for before step 100 or, of one that has ended, after step 99.
         # Other workers of a cluster can have done more by then.
-        for global_step, fetched in ((8, 7), (9, 9), (10, 9), (11, 10), (33, 19), (39, 38)):
+        for global_step, fetched in ((98, 97), (99, 99), (100, 99), (101, 100), (330, 199)):
             session.run(step.assign(global_step))
             values = {**session.run(fetches), "stale_step": fetched}
             hook.after_run(context, tf.compat.v1.train.SessionRunValues(values, None, None))
     assert [message.split(":")[0] for message in caplog.messages] == [
-        "step 10 of 1,000",
-        "step 33 of 1,000",
+        "step 100 of 1,000",
+        "step 330 of 1,000",
     ]
 
 
@@ -163,10 +164,11 @@ def test_the_error_of_an_evaluation_is_raised_after_the_next_checkpoint_and_at_t
 
 @pytest.mark.parametrize("moment", ["after_save", "end"])
 def test_the_next_evaluation_and_the_end_wait_for_an_evaluation(moment):
-    finished = []
+    finished, goes_on = [], threading.Event()
 
     def evaluate():
-        time.sleep(0.2)
+        goes_on.wait(60)
+        time.sleep(0.2)  # for a listener that does not wait
         finished.append(True)
 
     with ThreadPoolExecutor() as executor:
@@ -174,6 +176,7 @@ def test_the_next_evaluation_and_the_end_wait_for_an_evaluation(moment):
         listener = hooks.EvaluationListener(start_evaluation, hooks.StopHook())
         listener.after_save(session=None, global_step_value=100)
         assert not finished
+        goes_on.set()
         getattr(listener, moment)(session=None, global_step_value=200)
         assert finished
 
@@ -188,7 +191,7 @@ def test_time_is_in_minutes_and_seconds(seconds, text):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("trainable", [True, False])
-def test_weights_that_are_not_finite_stop_the_save_before_anybody_else_looks(value, trainable):
+def test_weights_that_are_not_finite_stop_the_save(value, trainable):
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.compat.v1.train.create_global_step()
         for name, initial in (("whole", [1.0, 2.0]), ("broken", [1.0, value])):
