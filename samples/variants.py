@@ -1,6 +1,7 @@
 """Images as a person would hand them to predict.py, made from MNIST test images.
 
-Each variant takes a digit, uint8 [28, 28], and a numpy Generator, and returns the file.
+Each variant takes a digit, uint8 [28, 28], and a numpy Generator, and returns the file;
+`straight_strokes` takes a label.
 """
 
 import io
@@ -10,7 +11,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 
-def page(digit, rng, scale=None, size=(400, 300), noise=6.0):
+def page(digit, rng, scale=None, size=(400, 300)):
     """The digit at a random place of a page, 1.5 to 6 times its size; float [H, W], ink is 1."""
     side = round(28 * (scale or rng.uniform(1.5, 6)))
     x, y = rng.integers(0, size[0] - side + 1), rng.integers(0, size[1] - side + 1)
@@ -93,11 +94,12 @@ def thinned(mask):
             return mask[1:-1, 1:-1]
 
 
-def thin_strokes(digit, rng, width=5, size=(2048, 1536), reach=(500, 1400)):
-    """A pen line `width` pixels wide on a page of 3 megapixels."""
+def thin_strokes(digit, rng):
+    """A pen line 5 pixels wide on a page of 3 megapixels."""
+    width, size = 5, (2048, 1536)
     fine = Image.fromarray(digit).resize((112, 112), Image.Resampling.BICUBIC)
     skeleton = thinned(np.asarray(fine) > 127)
-    side = rng.integers(*reach)
+    side = rng.integers(500, 1400)
     corner = np.array([rng.integers(0, size[0] - side + 1), rng.integers(0, size[1] - side + 1)])
     ink = Image.new("L", size)
     draw = ImageDraw.Draw(ink)

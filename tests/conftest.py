@@ -11,6 +11,7 @@ from absl import flags
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import inputs
+from hooks import IteratorInitializerHook
 
 ROOT = pathlib.Path(__file__).parent.parent
 MODEL_DIR_2017 = ROOT / "tests" / "model_dir_2017"
@@ -161,6 +162,15 @@ def read_values(directory):
             for value in event.summary.value:
                 values[value.tag], steps[value.tag] = value, event.step
     return values, steps
+
+
+def first_batch(input_fn, hooks):
+    """What a session with the one `IteratorInitializerHook` of these hooks gets of the input."""
+    [hook] = [hook for hook in hooks if isinstance(hook, IteratorInitializerHook)]
+    with tf.Graph().as_default():
+        batch = input_fn()
+        with tf.compat.v1.train.MonitoredSession(hooks=[hook]) as session:
+            return session.run(batch)
 
 
 def save_checkpoints(directory, *steps):

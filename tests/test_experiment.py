@@ -9,6 +9,7 @@ import types
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import first_batch
 
 import experiment as experiment_module
 import inputs
@@ -17,7 +18,7 @@ import model_dir as model_dir_module
 import predict
 from errors import UserError
 from experiment import Experiment
-from hooks import EvaluationListener, IteratorInitializerHook
+from hooks import EvaluationListener
 from hparams import HParams
 from model_dir import lock
 from tf_estimator import Estimator, EstimatorSpec, RunConfig
@@ -119,17 +120,14 @@ def test_experiment_carries_what_the_blog_lists(tmp_path):
 def test_augmentation_is_of_the_training_images_only(tmp_path, mnist_data):
     subject = experiment(tmp_path, augmentation="elastic")
 
-    def first_batch(input_fn, hooks):
-        (hook,) = (hook for hook in hooks if isinstance(hook, IteratorInitializerHook))
-        with tf.Graph().as_default():
-            images, _ = input_fn()
-            with tf.compat.v1.train.MonitoredSession(hooks=[hook]) as session:
-                return {image.tobytes() for image in session.run(images)}
+    trained_on, _ = first_batch(subject.train_input_fn, subject.train_hooks)
+    evaluated, _ = first_batch(subject.eval_input_fn, subject.eval_hooks)
 
-    originals = {image.tobytes() for image in mnist_data.train.images}
-    assert not first_batch(subject.train_input_fn, subject.train_hooks) & originals
-    validation = {image.tobytes() for image in mnist_data.validation.images}
-    assert first_batch(subject.eval_input_fn, subject.eval_hooks) <= validation
+    def as_set(images):
+        return {image.tobytes() for image in images}
+
+    assert not as_set(trained_on) & as_set(mnist_data.train.images)
+    assert as_set(evaluated) <= as_set(mnist_data.validation.images)
 
 
 def test_evaluates_at_every_min_eval_frequency_steps_and_at_the_end(tmp_path):

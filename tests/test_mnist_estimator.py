@@ -8,13 +8,12 @@ import types
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, run_script
+from conftest import ROOT, first_batch, run_script
 
 import inputs
 import learn_runner
 import mnist_estimator
 from errors import UserError
-from hooks import IteratorInitializerHook
 from hparams import HParams
 from tf_estimator import RunConfig
 
@@ -184,14 +183,6 @@ def make_experiment(mnist_data):
         yield make
 
 
-def first_batch(input_fn, hooks):
-    [hook] = [hook for hook in hooks if isinstance(hook, IteratorInitializerHook)]
-    with tf.Graph().as_default():
-        batch = input_fn()
-        with tf.compat.v1.train.MonitoredSession(hooks=[hook]) as session:
-            return session.run(batch)
-
-
 def test_the_experiment_has_what_it_is_given(make_experiment, tmp_path):
     params = HParams(train_steps=7, min_eval_frequency=3, batch_size=64, n_classes=47)
     experiment, asked = make_experiment(tmp_path, params, data_dir="data", export_dir="export")
@@ -269,32 +260,18 @@ def test_a_worker_writes_no_events(make_experiment, tmp_path, monkeypatch):
     assert output_dirs == [None]
 
 
-def test_help_lists_the_flags_of_the_readme_with_their_defaults():
-    command = [sys.executable, "mnist_estimator.py", "--helpfull"]
-    text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
-    flags = re.findall(r"^  (?:-\w,)?--(?:\[no\])?(\w+): .*?(?=^  -|^\S|\Z)", text, re.M | re.S)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    _, _, table = readme.partition("| flag of `mnist_estimator.py` |")
-    rows = re.findall(r"^\| `--(\w+)` \|", table.partition("\n\n")[0], re.M)
-    assert rows == [
-        *("model_dir", "data_dir", "hparams", "schedule", "eval_split", "seed", "summary_images"),
-        *("export_dir", "verbosity"),
-    ]
-    assert set(rows) <= set(flags)
-
-
 def test_output_of_a_run(finished_run):
     model_dir, process = finished_run
-    number = r"[\d.]+"
+    number, time = r"[\d.]+", r"(?:\d+ min )?\d+ s"
     expected = [
         r'hyperparameters: \{"learning_rate": 0.002, .*"train_steps": 200, .*\}',
         rf"evaluation at step 50: accuracy {number}, loss {number}, in {number} s",
-        rf"step 100 of 200: loss {number}, batch accuracy {number}, {number} steps/s, \d+ s left",
+        rf"step 100 of 200: loss {number}, batch accuracy {number}, {number} steps/s, {time} left",
         rf"evaluation at step 100: accuracy {number}, loss {number}, in {number} s",
         rf"evaluation at step 150: accuracy {number}, loss {number}, in {number} s",
         rf"step 200 of 200: loss {number}, batch accuracy {number}, {number} steps/s, 0 s left",
         rf"evaluation at step 200: accuracy {number}, loss {number}, in {number} s",
-        rf"done in \d+ s: final accuracy {number}",
+        rf"done in {time}: final accuracy {number}",
         rf"  the model: +{model_dir}",
         rf"  watch it: +tensorboard --logdir {model_dir}",
         rf"  read a digit: +python predict.py --model_dir {model_dir} image.png",

@@ -1,0 +1,51 @@
+"""What README.md says of names, defaults and imports."""
+
+import ast
+import re
+
+import pytest
+from absl import flags
+from conftest import ROOT
+
+import mnist_estimator
+import predict
+from hparams import HParams
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def read_table(first_cell):
+    """Returns {name: default} of the table with this first cell."""
+    _, _, table = README.partition(f"\n| {first_cell} | default |")
+    rows = re.findall(r"^\| `-*(\w+)` \|([^|]*)\|", table.partition("\n\n")[0], re.M)
+    return {name: default.strip(" `") for name, default in rows}
+
+
+@pytest.mark.parametrize(
+    ("script", "inherited"), [(mnist_estimator, {"verbosity": "0"}), (predict, {})]
+)
+def test_flags_and_their_defaults(script, inherited, set_flags):
+    before = set(flags.FLAGS)
+    set_flags(script)
+    defaults = {name: flags.FLAGS[name].default for name in set(flags.FLAGS) - before}
+    words = {"True": "true", "False": "false", "None": ""}
+    texts = {name: words.get(str(default), str(default)) for name, default in defaults.items()}
+    assert read_table(f"flag of `{script.__name__}.py`") == {**texts, **inherited}
+
+
+def test_hyperparameters_and_their_defaults():
+    defaults = {name: str(value) for name, value in HParams().values().items()}
+    assert read_table("hyperparameter") == defaults
+
+
+def test_imports_point_from_the_top_to_the_bottom():
+    _, _, section = README.partition("Imports point one way")
+    order = re.findall(r"^    +(\w+)\.py  ", section.partition("\n| to |")[0], re.M)
+    assert sorted(order) == sorted(path.stem for path in ROOT.glob("*.py"))
+    for position, name in enumerate(order):
+        tree = ast.parse((ROOT / f"{name}.py").read_text(encoding="utf-8"))
+        imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+        assert not imported & set(order[: position + 1]), name
