@@ -19,7 +19,6 @@ from images import (
     find_digit,
     find_ink,
     find_paper,
-    level_lines,
     paper_level,
     prepare_image,
     read_image,
@@ -209,15 +208,6 @@ def test_ruled_page_with_margins_faint_lines_or_few(digits, options):
     assert_alike(prepared(saved(ruled(on_paper(digits[0]), 2, **options))), digits[0])
 
 
-def test_lines_are_cut_out_of_strokes_nowhere():
-    mask = np.zeros((100, 100), bool)
-    mask[10::25] = True
-    lines = mask.copy()
-    mask[20:80, 40:50] = True
-    lines[20:80, 40:50] = False
-    np.testing.assert_array_equal(level_lines(mask), lines)
-
-
 @pytest.mark.parametrize("pen", [1, 2, 3, 5])
 @pytest.mark.parametrize("label", range(10))
 def test_strokes_are_no_ruled_lines(label, pen):
@@ -227,43 +217,6 @@ def test_strokes_are_no_ruled_lines(label, pen):
         ImageDraw.Draw(ink).line([tuple(end) for end in ends], 255, pen)
     ink = np.float32(ink) / 255
     np.testing.assert_array_equal(find_digit(ink), ink)
-
-
-@pytest.mark.parametrize("other, is_line", [(0, False), (3, False), (5, True)])
-def test_lone_line_from_edge_to_edge_counts_beside_other_ink_only(other, is_line):
-    mask = np.zeros((100, 100), bool)
-    mask[50] = True
-    mask[10 : 10 + other, 30 : 30 + other] = True
-    assert level_lines(mask)[50].any() == is_line
-
-
-@pytest.mark.parametrize("start, end", [(10, 90), (0, 90), (10, 100)])
-def test_lone_line_that_ends_inside_the_page_is_a_stroke(start, end):
-    mask = np.zeros((100, 100), bool)
-    mask[50, start:end] = True
-    mask[10:40, 30:60] = True
-    assert not level_lines(mask).any()
-
-
-@pytest.mark.parametrize("rows", [slice(40, 50), slice(51, 61)], ids=["above", "below"])
-@pytest.mark.parametrize(
-    "column, is_line",
-    [(20, False), (24, False), (30, True), (68, True), (74, False), (78, False)],
-)
-def test_lines_that_meet_other_ink_near_an_end_are_strokes(rows, column, is_line):
-    mask = np.zeros((100, 100), bool)
-    mask[50, 20:80] = True
-    mask[90, 20:80] = True
-    assert level_lines(mask).any()
-    mask[rows, column : column + 2] = True
-    assert level_lines(mask)[50].any() == is_line
-
-
-def test_one_of_three_lines_may_meet_other_ink():
-    mask = np.zeros((100, 100), bool)
-    mask[[10, 50, 90], 20:80] = True
-    mask[51:61, 20:22] = True
-    assert level_lines(mask)[[10, 50, 90]].any(1).all()
 
 
 def test_squared_paper_in_a_frame_has_few_lines_one_way():
@@ -281,21 +234,6 @@ def test_straight_zero_on_ruled_paper_keeps_its_sides():
     ink[5::18] = 1
     ink[20:80, 30:32] = ink[20:80, 70:72] = ink[20:22, 30:72] = ink[78:80, 30:72] = 1
     assert find_digit(ink)[25:75][:, [30, 31, 70, 71]].mean() > 0.9
-
-
-def test_broken_lines_are_ruled_lines():
-    mask = np.zeros((100, 100), bool)
-    mask[10::20] = np.arange(100) % 8 < 4
-    np.testing.assert_array_equal(level_lines(mask), mask)
-
-
-def test_thicker_stroke_along_a_ruled_line_stays():
-    mask = np.zeros((300, 400), bool)
-    mask[20::60] = mask[21::60] = True
-    lines = mask.copy()
-    mask[78:84, 100:140] = True
-    lines[78:84, 100:140] = False
-    np.testing.assert_array_equal(level_lines(mask), lines)
 
 
 def test_digit_in_two_parts_stays_whole():
@@ -369,13 +307,6 @@ def test_border_more_even_than_the_paper(digits):
     page += np.random.default_rng(0).normal(0, 4, page.shape)
     image = np.pad(np.uint8(np.clip(page, 0, 255)), 30, constant_values=60)
     assert_alike(prepared(saved(Image.fromarray(image))), digits[0])
-
-
-def test_wide_strips_are_no_ruled_lines():
-    mask = np.zeros((100, 100), bool)
-    for top in range(5, 100, 25):
-        mask[top : top + 3] = True
-    assert not level_lines(mask).any()
 
 
 def test_page_with_nothing_but_lines():

@@ -1,5 +1,6 @@
 """Clusters of processes, each of which trains, evaluates or holds parameters as on machines."""
 
+import re
 import signal
 
 import pytest
@@ -58,6 +59,19 @@ def test_killed_worker_and_killed_chief_join_again(run_cluster, tmp_path, small_
     assert "going on from step" not in outputs["worker", 0]
     accuracies = read_scalars(tmp_path / "model" / "eval", "Accuracy")
     assert accuracies[max(accuracies)] >= 0.9
+
+
+def test_a_chief_that_is_stopped_saves(run_cluster, tmp_path, small_data_dir):
+    arguments = ["--model_dir", tmp_path / "model", "--data_dir", small_data_dir]
+    arguments += ["--hparams", "train_steps=300,min_eval_frequency=1000"]
+    _, processes = run_cluster(0, arguments)
+    read_until(processes["chief", 0], "step 100 of 300")
+    processes["chief", 0].send_signal(signal.SIGTERM)
+    output = processes["chief", 0].communicate(timeout=60)[0]
+    assert processes["chief", 0].returncode == 143
+    step = int(re.search(r"stopped at step (\d+) of 300", output)[1])
+    assert step >= 100
+    assert (tmp_path / "model" / f"model.ckpt-{step}.index").exists()
 
 
 def test_task_without_the_others_can_be_stopped(tmp_path, small_data_dir):
