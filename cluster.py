@@ -127,7 +127,8 @@ def run_task(estimator, train_spec, eval_spec, evaluate, stop_hook):
             _serve(config, train_steps, stop_hook)
         else:
             _train(estimator, train_spec, eval_spec, stop_hook)
-    logging.info("%s %d is done", config.task_type, config.task_id)
+    if not stop_hook.signal_number:
+        logging.info("%s %d is done", config.task_type, config.task_id)
     return None
 
 

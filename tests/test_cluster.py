@@ -282,14 +282,16 @@ def test_the_parameter_server_ends_a_while_after_the_last_checkpoint(
     assert caplog.messages == ["grpc://c:1 serves parameters to step 20", "ps 0 is done"]
 
 
-def test_a_signal_ends_the_parameter_server(run_task, server, monkeypatch):
+def test_a_signal_ends_the_parameter_server(run_task, server, monkeypatch, caplog):
     stop_hook = StopHook()
 
     def sleep(seconds):
         stop_hook.signal_number = signal.SIGTERM
 
     monkeypatch.setattr(cluster.time, "sleep", sleep)
+    caplog.set_level("INFO", logger="absl")
     assert run_task("ps", 20, stop_hook=stop_hook) is None
+    assert "is done" not in caplog.text
 
 
 class Exit(BaseException):
