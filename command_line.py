@@ -1,10 +1,13 @@
-"""What both scripts do around TensorFlow, whose import takes seconds: read flags, obey Ctrl-C."""
+"""What both scripts do around TensorFlow, whose import takes seconds and makes a lot of noise."""
 
+import contextlib
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 
 from absl import app, flags
 
@@ -33,6 +36,55 @@ def end_on_signals(exit_process):
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: exit_process(128 + number))
+
+
+def import_tensorflow():
+    """Imports TensorFlow without its C++ and CUDA notices, unless the user asked for them.
+
+    Since 2.18 TensorFlow writes some of them, when it is imported and when it runs its first
+    session, whatever TF_CPP_MIN_LOG_LEVEL says. So file descriptor 2 leads to `tail` for both,
+    which writes nothing before the end of its input: killed when all went well, it drops the
+    notices; when the import raises, or C++ aborts the process, it passes on what they say.
+    """
+    # A GPU's memory is taken as it is needed, not all at once.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    asked_for = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("0", "1")
+    tail = shutil.which("tail")  # Windows has none
+    if asked_for or tail is None or sys.stderr is None:  # None if the descriptor is closed
+        return
+    stderr = os.dup(2)
+    with subprocess.Popen([tail, "-n", "999"], stdin=subprocess.PIPE, stdout=stderr) as notices:
+        try:
+            os.dup2(notices.stdin.fileno(), 2)
+            with _before_signals(notices.kill):
+                import tensorflow as tf
+
+                with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+                    session.run(tf.constant(0))
+            notices.kill()
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+@contextlib.contextmanager
+def _before_signals(function):
+    """Calls it before the handlers of Ctrl-C and SIGTERM, which may end the process at once."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number, frame):
+        function()
+        handlers[number](number, frame)
+
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    handled = [number for number in handlers if in_main_thread and callable(handlers[number])]
+    for number in handled:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number in handled:
+            signal.signal(number, handlers[number])
 
 
 def quote(path):

@@ -71,8 +71,9 @@ if __name__ == "__main__":  # before TensorFlow: its import takes seconds
     command_line.end_on_signals(os._exit)
     define_flags()
     check_flags(command_line.parse_flags(sys.argv))
+    command_line.import_tensorflow()
 
-import tf_estimator  # before TensorFlow, to keep its import quiet
+import tf_estimator
 from cluster import adapt_run_config, check_tf_config
 from errors import UserError
 from experiment import Experiment

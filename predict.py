@@ -38,12 +38,13 @@ if __name__ == "__main__":  # before TensorFlow: its import takes seconds
     command_line.end_on_signals(os._exit)
     define_flags()
     check_flags(command_line.parse_flags(sys.argv))
+    command_line.import_tensorflow()
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
-import tf_estimator  # before TensorFlow, to keep its import quiet
-import tensorflow as tf
+import tf_estimator
 from errors import UserError, explained
 from images import prepare_image, read_image
 from inputs import IMAGE_SIZE

@@ -6,74 +6,17 @@ the package `tensorflow-estimator` 2.15.0 (pure Python), once three things are b
 the project: taken alone, its `install` brings `tf.estimator` back to any program.
 """
 
-import contextlib
 import importlib
 import importlib.util
 import os
 import re
-import shutil
-import signal
-import subprocess
 import sys
-import threading
 import types
 import warnings
 
+import tensorflow as tf
 from absl import logging
 
-
-def _import_tensorflow():
-    """Imports TensorFlow without its C++ and CUDA notices, unless the user asked for them.
-
-    Since 2.18 TensorFlow writes some of them, when it is imported and when it runs its first
-    session, whatever TF_CPP_MIN_LOG_LEVEL says. So file descriptor 2 leads to `tail` for both,
-    which writes nothing before the end of its input: killed when all went well, it drops the
-    notices; when the import raises, or C++ aborts the process, it passes on what they say.
-    """
-    # A GPU's memory is taken as it is needed, not all at once.
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    if "tensorflow" in sys.modules:
-        return importlib.import_module("tensorflow")
-    asked_for = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("0", "1")
-    tail = shutil.which("tail")  # Windows has none
-    if asked_for or tail is None or sys.stderr is None:  # None if the descriptor is closed
-        return importlib.import_module("tensorflow")
-    stderr = os.dup(2)
-    with subprocess.Popen([tail, "-n", "999"], stdin=subprocess.PIPE, stdout=stderr) as notices:
-        try:
-            os.dup2(notices.stdin.fileno(), 2)
-            with _before_signals(notices.kill):
-                tensorflow = importlib.import_module("tensorflow")
-                with tensorflow.Graph().as_default(), tensorflow.compat.v1.Session() as session:
-                    session.run(tensorflow.constant(0))
-            notices.kill()
-            return tensorflow
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-
-
-@contextlib.contextmanager
-def _before_signals(function):
-    """Calls it before the handlers of Ctrl-C and SIGTERM, which may end the process at once."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def handle(number, frame):
-        function()
-        handlers[number](number, frame)
-
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    handled = [number for number in handlers if in_main_thread and callable(handlers[number])]
-    for number in handled:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number in handled:
-            signal.signal(number, handlers[number])
-
-
-tf = _import_tensorflow()
 
 OLDEST, NEWEST = (2, 15), (2, 21)
 
@@ -95,8 +38,10 @@ def _bridge():
             f"TensorFlow {tf.__version__} has no tf.estimator; "
             "run: pip install tensorflow-estimator==2.15.0"
         )
-    # 1. What TPUEstimator is made of left TensorFlow with 2.16.
+    # 1. What TPUEstimator is made of left TensorFlow with 2.16. The configurations for a TPU can
+    #    still be read, by programs that run without one.
     tpu = types.ModuleType("tensorflow_estimator._api.v1.estimator.tpu")
+    tpu.__getattr__ = _get_tpu_config
 
     # 2. The export decorator uses a constant that TensorFlow no longer has; the names are exported
     #    already, in the package's _api.
@@ -111,27 +56,35 @@ def _bridge():
 
     for module in (tpu, export, coordinator):
         sys.modules[module.__name__] = module
-    v1 = importlib.import_module("tensorflow_estimator._api.v1.estimator")
-    # The configurations for a TPU can still be read, by programs that run without one.
-    v1.tpu = importlib.import_module("tensorflow_estimator.python.estimator.tpu.tpu_config")
     return importlib.import_module("tensorflow_estimator._api.v2.estimator")
 
 
+def _get_tpu_config(name):
+    """Returns a name of `tf.compat.v1.estimator.tpu`, which this TensorFlow has a part of."""
+    config = importlib.import_module("tensorflow_estimator.python.estimator.tpu.tpu_config")
+    if not hasattr(config, name):
+        raise AttributeError(
+            f"TensorFlow {tf.__version__} has no tf.estimator.tpu.{name}; "
+            "use tf.estimator.Estimator and tf.estimator.EstimatorSpec"
+        )
+    return getattr(config, name)
+
+
 def _refuse_keras_3(symbol):
-    """Makes a class that is built on Keras 2 say so, where it would fail with an AttributeError."""
-    needs_keras_2 = isinstance(symbol, type) and re.search(
-        r"\.(head|canned\.(dnn|linear|rnn))", symbol.__module__
-    )
+    """Makes what is built on Keras 2 say so, where it would fail with an AttributeError."""
+    needs_keras_2 = re.search(r"\.(head|canned\.(dnn|linear|rnn))", symbol.__module__)
     asked_for = os.environ.get("TF_USE_LEGACY_KERAS") in ("1", "true", "True")
     if not needs_keras_2 or (asked_for and importlib.util.find_spec("tf_keras")):
         return symbol
 
-    def refuse(self, *args, **kwargs):
+    def refuse(*args, **kwargs):
         raise ImportError(
-            f"{type(self).__name__} needs Keras 2: pip install tf_keras~={tf.__version__[:4]}.0, "
+            f"{symbol.__name__} needs Keras 2: pip install tf_keras~={tf.__version__[:4]}.0, "
             "and set TF_USE_LEGACY_KERAS=1 before TensorFlow is imported"
         )
 
+    if not isinstance(symbol, type):
+        return refuse
     symbol.__init__ = refuse
     return symbol
 
@@ -142,7 +95,8 @@ def _init_run_config(config, tf_config):
     Raises:
         ValueError: the strategy is to run across machines.
     """
-    if tf_config.get("cluster") or config._experimental_distribute:
+    n_tasks = sum(map(len, tf_config.get("cluster", {}).values()))
+    if n_tasks > 1 or config._experimental_distribute:
         raise ValueError(
             f"RunConfig: on TensorFlow {tf.__version__} a tf.distribute strategy runs on one "
             "machine, as train_distribute and eval_distribute; leave the strategy out, or the "
@@ -174,14 +128,15 @@ def install():
     if hasattr(tf, "estimator"):
         return
     # The first import of tensorflow.compat.v1 replaces tf.compat.v1, so it is imported here.
-    for parent, version in (
-        ("tensorflow.compat.v1", "v1"),
-        ("tensorflow.compat.v2", "v2"),
-        ("tensorflow", "v2"),
-    ):
+    versions = ["tensorflow.compat.v1", "tensorflow.compat.v2"]
+    nested = [f"{parent}.compat.{version}" for parent in versions for version in ("v1", "v2")]
+    for parent in (*versions, *nested, "tensorflow"):
+        version = "v1" if parent.endswith("v1") else "v2"
         namespace = importlib.import_module(f"tensorflow_estimator._api.{version}.estimator")
         importlib.import_module(parent).estimator = namespace
         sys.modules[f"{parent}.estimator"] = namespace
+        if version == "v1":
+            sys.modules[f"{parent}.estimator.tpu"] = namespace.tpu
 
 
 class CheckpointSaverHook(tf.compat.v1.train.CheckpointSaverHook):

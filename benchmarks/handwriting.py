@@ -16,7 +16,10 @@ import sys
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
-import tf_estimator  # noqa: E402, F401  before TensorFlow, to keep its import quiet
+import command_line  # noqa: E402
+
+command_line.import_tensorflow()
+
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from PIL import Image  # noqa: E402
