@@ -28,6 +28,18 @@ def end(error):
     sys.exit(2)
 
 
+def check_model_dir(model_dir):
+    """Exits with 2 if TensorFlow would find no files there, or those of other directories."""
+    if not model_dir:
+        end("--model_dir is empty; give a directory")
+    for character in "*?[" + "\\" * (os.name == "posix"):
+        if character in model_dir:
+            end(
+                f"--model_dir {model_dir}: TensorFlow takes {character} for a pattern of names; "
+                "give a directory without it"
+            )
+
+
 def end_on_signals(exit_process):
     """Makes Ctrl-C and SIGTERM end the process without a traceback, with 130 and 143.
 
@@ -46,6 +58,8 @@ def import_tensorflow():
     which writes nothing before the end of its input: killed when all went well, it drops the
     notices; when the import raises, or C++ aborts the process, it passes on what they say.
     """
+    # tensorflow-estimator imports Keras, which the user may have run on something else.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     # A GPU's memory is taken as it is needed, not all at once.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     asked_for = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("0", "1")

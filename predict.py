@@ -30,6 +30,7 @@ def check_flags(argv):
     """Exits with 2 and a line if images are missing or the flags do not go together."""
     if len(argv) < 2:
         command_line.end("which images? usage: predict.py [--flags] IMAGE_OR_DIRECTORY ...")
+    command_line.check_model_dir(FLAGS.model_dir)
     if FLAGS.show and FLAGS.json:
         command_line.end("--show draws for people, --json writes for programs; give one of them")
 
