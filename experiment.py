@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,9 +20,9 @@ from model_dir import (
     find_whole_checkpoint,
     load_hparams,
     lock,
+    own_export_dir,
     save_hparams,
     set_damaged_checkpoints_aside,
-    whole_export,
 )
 from tf_estimator import CheckpointSaverHook, EvalSpec, ModeKeys, TrainSpec
 
@@ -109,14 +110,17 @@ class Experiment:
     def evaluate(self):
         """Evaluates the last checkpoint; returns {"Accuracy", "loss", "global_step"}."""
         with self._explained():
-            return self._evaluate(self._find_checkpoint())
+            return self._evaluate(self._find_checkpoint(self.eval_input_fn, ModeKeys.EVAL))
 
     def export(self):
         """Writes the last checkpoint as a SavedModel below `export_dir`; returns its path."""
-        # Ctrl-C may come while check_export_dir tries to write, too.
-        with self._explained(), whole_export(self.export_dir):
+
+        def input_fn():
+            return self.serving_input_receiver_fn().features, None
+
+        with self._explained():
             check_export_dir(self.export_dir)
-            return self._export(self._find_checkpoint())
+            return self._export(self._find_checkpoint(input_fn, ModeKeys.PREDICT))
 
     @contextlib.contextmanager
     def _explained(self):
@@ -233,22 +237,30 @@ class Experiment:
             self.estimator, self.eval_input_fn, self.eval_hooks, self.eval_steps, self.eval_name
         )
 
-    def _find_checkpoint(self):
+    def _find_checkpoint(self, input_fn, mode):
         checkpoint = find_whole_checkpoint(self.estimator.model_dir)
-        check_checkpoint(checkpoint, self.estimator, self.eval_input_fn, ModeKeys.EVAL)
+        check_checkpoint(checkpoint, self.estimator, input_fn, mode)
         return checkpoint
 
     def _export_at_the_end(self):
         if self.export_dir and self.estimator.config.is_chief:
-            with explained(self.export_dir), whole_export(self.export_dir):
+            with explained(self.export_dir):
                 self._export(self.estimator.latest_checkpoint())
 
     def _export(self, checkpoint_path):
-        path = self.estimator.export_saved_model(
-            self.export_dir, self.serving_input_receiver_fn, checkpoint_path=checkpoint_path
-        )
-        logging.info("exported to %s", path.decode())
-        return path
+        # TensorFlow names an export by the second, and its unfinished files so, too: exports of two
+        # processes would get into each other's.
+        with own_export_dir(self.export_dir) as own_dir:
+            path = self.estimator.export_saved_model(
+                own_dir, self.serving_input_receiver_fn, checkpoint_path=checkpoint_path
+            )
+            version = int(os.path.basename(path))
+            while tf.io.gfile.exists(os.path.join(self.export_dir, str(version))):
+                version += 1
+            target = os.path.join(self.export_dir, str(version))
+            tf.io.gfile.rename(path, target)
+        logging.info("exported to %s", target)
+        return target
 
     def latest_step(self):
         """The global step of the last checkpoint, 0 if there is none."""

@@ -57,6 +57,9 @@ def check_flags(argv):
     """Exits with 2 and a line if the arguments or the flags' values do not go together."""
     if len(argv) > 1:
         command_line.end(f"unexpected argument {argv[1]}; it takes flags only")
+    command_line.check_model_dir(FLAGS.model_dir)
+    if not FLAGS.data_dir:
+        command_line.end("--data_dir is empty; give a directory")
     if FLAGS.schedule == "export" and not FLAGS.export_dir:
         command_line.end("--schedule=export needs --export_dir, where to write the SavedModel")
     if FLAGS.schedule == "evaluate" and FLAGS.export_dir:
@@ -80,6 +83,7 @@ from experiment import Experiment
 from hooks import ProgressHook, format_time
 from inputs import (
     EVAL_BATCH_SIZE,
+    Datasets,
     get_test_inputs,
     get_train_inputs,
     read_data_sets,
@@ -104,7 +108,7 @@ def run_experiment(argv):
         result = learn_runner.run(
             experiment_fn=functools.partial(
                 experiment_fn,
-                data_dir=os.path.expanduser(FLAGS.data_dir),
+                data_dir=None if FLAGS.schedule == "export" else os.path.expanduser(FLAGS.data_dir),
                 eval_split=FLAGS.eval_split,
                 summary_images=FLAGS.summary_images,
                 export_dir=FLAGS.export_dir and os.path.expanduser(FLAGS.export_dir),
@@ -126,7 +130,10 @@ def get_run_config(model_dir, seed, schedule):
       UserError: `TF_CONFIG` is malformed, or does not go with the schedule.
     """
     is_cluster = check_tf_config(os.environ.get("TF_CONFIG"))
-    run_config = tf_estimator.RunConfig(model_dir=model_dir, tf_random_seed=seed)
+    try:
+        run_config = tf_estimator.RunConfig(model_dir=model_dir, tf_random_seed=seed)
+    except (TypeError, ValueError) as error:  # it reads TF_CONFIG as well
+        raise UserError(f"TF_CONFIG: {error}") from error
     if not is_cluster:
         return run_config
     if schedule != "train_and_evaluate":
@@ -142,8 +149,9 @@ def experiment_fn(
     summary_images=True,
     export_dir=None,
 ):
-    """Creates the Experiment (blog: "Experiment")."""
-    mnist_data = read_data_sets(data_dir, params.n_classes)
+    """Creates the Experiment (blog: "Experiment"); without `data_dir`, to export only."""
+    no_data = Datasets(None, None, None)
+    mnist_data = read_data_sets(data_dir, params.n_classes) if data_dir else no_data
     mnist_data = mnist_data._replace(test=getattr(mnist_data, eval_split))
     train_input_fn, train_input_hook = get_train_inputs(
         params.batch_size, mnist_data, params.augmentation

@@ -56,9 +56,10 @@ def tiny(model_dir, seed=None, export_dir=None, **hparams):
         optimizer = tf.compat.v1.train.GradientDescentOptimizer(params.learning_rate)
         return EstimatorSpec(
             mode,
+            predictions={"loss": loss},
             loss=loss,
             train_op=optimizer.minimize(loss, tf.compat.v1.train.get_global_step()),
-            eval_metric_ops={"Accuracy": tf.compat.v1.metrics.accuracy(labels, labels)},
+            eval_metric_ops={"Accuracy": tf.compat.v1.metrics.accuracy([1, 1], [1, 1])},
         )
 
     params = HParams(**hparams)
@@ -315,7 +316,7 @@ def test_an_export_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
     [whole] = (tmp_path / "export").iterdir()
 
     def export_saved_model(export_dir, *args, **kwargs):
-        (tmp_path / "export" / "temp-1" / "variables").mkdir(parents=True)
+        (pathlib.Path(export_dir) / "temp-1" / "variables").mkdir(parents=True)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(subject.estimator, "export_saved_model", export_saved_model)
@@ -327,11 +328,10 @@ def test_an_export_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
 def test_an_export_that_is_interrupted_at_its_start_leaves_nothing(tmp_path, monkeypatch):
     subject = tiny(tmp_path / "model", export_dir=str(tmp_path / "export"))
 
-    def remove(path):
-        monkeypatch.undo()
+    def find_whole_checkpoint(model_dir):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tf.io.gfile, "remove", remove)
+    monkeypatch.setattr(experiment_module, "find_whole_checkpoint", find_whole_checkpoint)
     with pytest.raises(KeyboardInterrupt):
         subject.export()
     assert list((tmp_path / "export").iterdir()) == []
@@ -524,15 +524,37 @@ def test_the_last_checkpoint_is_exported(tmp_path, monkeypatch, caplog, schedule
     exported = []
 
     def export_saved_model(directory, serving_input_receiver_fn, checkpoint_path):
-        exported.append((directory, serving_input_receiver_fn, checkpoint_path))
-        return b"export/17"
+        exported.append((serving_input_receiver_fn, checkpoint_path))
+        (pathlib.Path(directory) / "17").mkdir(parents=True)
+        return f"{directory}/17".encode()
 
     monkeypatch.setattr(subject.estimator, "export_saved_model", export_saved_model)
     path = getattr(subject, schedule)()
     checkpoint = f"{tmp_path}/model/model.ckpt-{2 if schedule == 'export' else 3}"
-    assert exported == [(export_dir, inputs.serving_input_receiver_fn, checkpoint)]
-    assert caplog.messages[-1] == "exported to export/17"
-    assert path == b"export/17" or schedule != "export"
+    assert exported == [(inputs.serving_input_receiver_fn, checkpoint)]
+    assert caplog.messages[-1] == f"exported to {export_dir}/17"
+    assert path == f"{export_dir}/17" or schedule != "export"
+    assert os.listdir(export_dir) == ["17"]
+
+
+def test_an_export_in_the_second_of_another_gets_the_next_name(tmp_path, monkeypatch):
+    (tmp_path / "export" / "17").mkdir(parents=True)
+    subject = tiny(tmp_path / "model", train_steps=2, export_dir=str(tmp_path / "export"))
+
+    def export_saved_model(directory, *args, **kwargs):
+        (pathlib.Path(directory) / "17" / "variables").mkdir(parents=True)
+        return f"{directory}/17".encode()
+
+    monkeypatch.setattr(subject.estimator, "export_saved_model", export_saved_model)
+    subject.train()
+    assert os.listdir(tmp_path / "export" / "18") == ["variables"]
+
+
+def test_an_export_needs_no_data(model_dir_2017, tmp_path):
+    run_config = RunConfig(str(model_dir_2017))
+    export_dir = str(tmp_path / "export")
+    subject = mnist_estimator.experiment_fn(run_config, HParams(), None, export_dir=export_dir)
+    assert os.path.exists(f"{subject.export()}/saved_model.pb")
 
 
 @pytest.mark.parametrize("schedule", ["train", "train_and_evaluate", "export"])
@@ -572,11 +594,10 @@ def test_each_task_of_a_cluster_gets_its_part(tmp_path, monkeypatch, task_type):
     tf_config = {"cluster": cluster, "task": {"type": task_type, "index": 0}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(tf_config))
     subject = tiny(tmp_path / "model", train_steps=7, export_dir=str(tmp_path / "export"))
-    tasks, exported = [], []
+    tasks = []
     monkeypatch.setattr(experiment_module, "run_task", lambda *args: tasks.append(args) or "result")
-    monkeypatch.setattr(
-        subject.estimator, "export_saved_model", lambda *args, **_: exported.append(args) or b""
-    )
+    exported = []
+    monkeypatch.setattr(subject, "_export", exported.append)
     assert subject.train_and_evaluate() == "result"
     [(estimator, train_spec, eval_spec, evaluate, stop_hook)] = tasks
     assert (estimator, train_spec.max_steps) == (subject.estimator, 7)
