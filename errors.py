@@ -18,6 +18,9 @@ _CAUSES = {
         errno.EACCES,
         errno.EPERM,
         errno.EIO,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ENAMETOOLONG,
     )
 }
 
@@ -33,7 +36,7 @@ def explained(model_dir):
 
     def excepthook(args):
         # The thread that writes events; the main thread raises the same error afterwards.
-        if not _find_storage_problem(args.exc_value, model_dir):
+        if not find_storage_problem(args.exc_value, model_dir):
             previous_excepthook(args)
 
     threading.excepthook = excepthook
@@ -45,7 +48,7 @@ def explained(model_dir):
             f"{tf.train.latest_checkpoint(model_dir)}; give a smaller --hparams learning_rate"
         ) from error
     except (OSError, RuntimeError, tf.errors.OpError) as error:
-        problem = _find_storage_problem(error, model_dir)
+        problem = find_storage_problem(error, model_dir)
         if not problem:
             raise
         raise UserError(
@@ -56,7 +59,7 @@ def explained(model_dir):
         threading.excepthook = previous_excepthook
 
 
-def _find_storage_problem(error, model_dir):
+def find_storage_problem(error, model_dir):
     """Returns which file can't be used and why, or None if the error is of another kind."""
     if isinstance(error, OSError) and (error.filename or error.strerror in _CAUSES):
         return f"{error.filename or model_dir}: {error.strerror}"

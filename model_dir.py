@@ -9,12 +9,14 @@ import json
 import os
 import platform
 import shutil
+import uuid
 
 import filelock
 import tensorflow as tf
 from absl import logging
 
-from errors import UserError
+from command_line import quote
+from errors import UserError, find_storage_problem
 from hparams import HParams
 
 LOCK_FILE, HOLDER_FILE = "lock", "lock_holder"
@@ -51,9 +53,9 @@ def lock(model_dir):
 
 
 def _make_directory(flag, path):
-    if tf.io.gfile.exists(path) and not tf.io.gfile.isdir(path):
-        raise UserError(f"--{flag} {path} is a file; give a directory")
     try:
+        if tf.io.gfile.exists(path) and not tf.io.gfile.isdir(path):
+            raise UserError(f"--{flag} {path} is a file; give a directory")
         tf.io.gfile.makedirs(path)
     except tf.errors.OpError as error:
         cause = error.message.rpartition("; ")[2]
@@ -98,13 +100,16 @@ def load_hparams(model_dir):
     path = os.path.join(model_dir, HPARAMS_FILE)
     try:
         with tf.io.gfile.GFile(path) as file:
-            return HParams().override(json.loads(file.read()))
+            values = json.loads(file.read())
+        if not isinstance(values, dict):
+            raise ValueError("not a JSON object")
+        return HParams().override(values)
     except tf.errors.NotFoundError:
         return HParams()
     except tf.errors.OpError as error:
         cause = error.message.rpartition("; ")[2]
         raise UserError(f"{path}: {cause}; give another --model_dir") from error
-    except (ValueError, AttributeError) as error:
+    except ValueError as error:
         raise UserError(f"{path}: {error}; remove it to use the defaults") from error
 
 
@@ -169,7 +174,8 @@ def find_whole_checkpoint(model_dir):
         return whole[0]
     if texts:
         raise UserError(f"{texts[0]}; train on to replace it")
-    raise UserError(f"{model_dir} has no checkpoint yet; train first: python mnist_estimator.py")
+    command = f"python mnist_estimator.py --model_dir {quote(model_dir)}"
+    raise UserError(f"{model_dir} has no checkpoint yet; train first: {command}")
 
 
 def _split_at_whole_one(checkpoints):
@@ -198,12 +204,17 @@ def get_step(checkpoint):
 
 
 def find_damage(checkpoint):
-    """Returns what keeps a checkpoint from being read to the end, or None."""
+    """Returns what keeps a checkpoint from being read to the end, or None.
+
+    What keeps any file there from being read is raised: a checkpoint may be whole all the same.
+    """
     try:
         reader = tf.train.load_checkpoint(checkpoint)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
     except (tf.errors.OpError, IndexError) as error:  # IndexError: the data is too short
+        if find_storage_problem(error, checkpoint):
+            raise
         return str(error).partition("\n")[0]
     return None
 
@@ -250,20 +261,16 @@ def check_export_dir(export_dir):
       UserError, tf.errors.OpError: it can't.
     """
     _make_directory("export_dir", export_dir)
-    probe = os.path.join(export_dir, f"temp-{os.getpid()}")
-    with tf.io.gfile.GFile(probe, "w") as file:
-        file.write("")
-    tf.io.gfile.remove(probe)
+    with own_export_dir(export_dir) as own_dir:
+        tf.io.gfile.makedirs(own_dir)
 
 
 @contextlib.contextmanager
-def whole_export(export_dir):
-    """Removes what TensorFlow has half written to `export_dir` if the `with` block fails."""
-    before = list_names(export_dir, "temp-")
+def own_export_dir(export_dir):
+    """Yields a path below `export_dir` that no other process uses; what is left there goes."""
+    own_dir = os.path.join(export_dir, f"temp-{uuid.uuid4().hex}")
     try:
-        yield
-    except BaseException:  # Ctrl-C, too
-        for name in list_names(export_dir, "temp-"):
-            if name not in before:
-                tf.io.gfile.rmtree(os.path.join(export_dir, name))
-        raise
+        yield own_dir
+    finally:
+        if tf.io.gfile.exists(own_dir):
+            tf.io.gfile.rmtree(own_dir)

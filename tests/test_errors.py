@@ -22,7 +22,7 @@ def line_for(error, model_dir="model"):
     "number",
     [
         *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
-        errno.EIO,
+        *(errno.EIO, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
     ],
 )
 def test_a_file_that_cannot_be_written_is_a_line(number):

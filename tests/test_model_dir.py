@@ -51,7 +51,7 @@ def test_the_file_of_hyperparameters_is_replaced_as_a_whole(tmp_path, monkeypatc
     assert (tmp_path / "hparams.json").read_text() == HParams(n_classes=47).to_json() + "\n"
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"depth": 3}', '{"batch_size": null}'])
+@pytest.mark.parametrize("content", ["", "[]", "null", '{"depth": 3}', '{"batch_size": null}'])
 def test_damaged_hparams_file_is_named(tmp_path, content):
     (tmp_path / "hparams.json").write_text(content)
     with pytest.raises(UserError) as error:
@@ -190,7 +190,8 @@ def test_a_reader_without_a_whole_checkpoint_is_told_what_to_do(tmp_path):
     with pytest.raises(UserError) as error:
         find_whole_checkpoint(str(tmp_path / "nothing"))
     assert str(error.value) == (
-        f"{tmp_path}/nothing has no checkpoint yet; train first: python mnist_estimator.py"
+        f"{tmp_path}/nothing has no checkpoint yet; train first: "
+        f"python mnist_estimator.py --model_dir {tmp_path}/nothing"
     )
     save_checkpoints(tmp_path, 10, 20)
     damage(tmp_path, 10)
@@ -289,12 +290,22 @@ def test_a_file_is_no_export_dir(tmp_path):
 
 
 def test_only_what_this_export_left_unfinished_is_removed(tmp_path):
-    export_dir = tmp_path / "export"
-    with model_dir.whole_export(str(export_dir)):
-        export_dir.mkdir()
-        (export_dir / "temp-of-another").mkdir()
-        (export_dir / "17").mkdir()
-    with pytest.raises(KeyboardInterrupt), model_dir.whole_export(str(export_dir)):
-        (export_dir / "temp-1").mkdir()
+    (tmp_path / "temp-of-another").mkdir()
+    with pytest.raises(KeyboardInterrupt), model_dir.own_export_dir(str(tmp_path)) as own_dir:
+        os.mkdir(own_dir)
+        (tmp_path / "17").mkdir()
         raise KeyboardInterrupt
-    assert list_names(export_dir) == ["17", "temp-of-another"]
+    assert list_names(tmp_path) == ["17", "temp-of-another"]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_a_checkpoint_that_cannot_be_read_is_not_damaged(tmp_path, monkeypatch, number):
+    def load_checkpoint(checkpoint):
+        raise tf.errors.OpError(None, None, f"{checkpoint}.index; {os.strerror(number)}", 2)
+
+    save_checkpoints(tmp_path, 10, 20)
+    names = list_names(tmp_path)
+    monkeypatch.setattr(tf.train, "load_checkpoint", load_checkpoint)
+    with pytest.raises(tf.errors.OpError, match=os.strerror(number)):
+        model_dir.set_damaged_checkpoints_aside(str(tmp_path))
+    assert list_names(tmp_path) == names

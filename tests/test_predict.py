@@ -132,7 +132,7 @@ def test_model_dir_may_begin_with_the_home_directory(set_flags, monkeypatch, cap
     assert capsys.readouterr() == (
         "",
         "predict.py: /home/roelants/model has no checkpoint yet; "
-        "train first: python mnist_estimator.py\n",
+        "train first: python mnist_estimator.py --model_dir /home/roelants/model\n",
     )
 
 
