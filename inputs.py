@@ -52,6 +52,8 @@ def read_data_sets(data_dir, n_classes=10):
     Raises:
       UserError: one line that names the file, what is wrong with it and what to do.
     """
+    if "://" in str(data_dir):
+        raise UserError(f"--data_dir {data_dir}: has to be a local directory; copy the files there")
     data_dir = pathlib.Path(data_dir)
     paths = _find_files(data_dir)
     train = _read_data_set(paths[TRAIN_IMAGES], paths[TRAIN_LABELS], n_classes)
@@ -153,6 +155,8 @@ def read_idx(path, n_dimensions):
             content = file.read()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path}: not a whole gzip file ({error}); get it again") from error
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; it has to be a file to read") from error
     header_size = 4 * (1 + n_dimensions)
     magic = int.from_bytes(content[:4], "big")
     expected = 0x0800 + n_dimensions  # 08: unsigned bytes

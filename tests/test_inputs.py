@@ -89,6 +89,20 @@ def test_a_file_is_no_data_directory(tmp_path):
         inputs.read_data_sets(tmp_path / "file")
 
 
+def test_a_directory_in_the_place_of_a_file_is_named(tmp_path):
+    for name in inputs.FILE_NAMES:
+        (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=f"{tmp_path}/{inputs.TRAIN_IMAGES}: Is a directory; "):
+        inputs.read_data_sets(tmp_path)
+
+
+def test_data_of_another_file_system_are_not_taken_for_missing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="--data_dir gs://bucket/data: has to be a local directory"):
+        inputs.read_data_sets("gs://bucket/data")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["data", f"data/{inputs.TEST_LABELS}.gz"])
 def test_a_link_that_leads_nowhere_is_named(tmp_path, name):
     link = tmp_path / name
