@@ -59,14 +59,19 @@ def main():
     options = parser.parse_args()
     if options.workers < 0:
         parser.error(f"--workers {options.workers} has to be 0 or more")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     start_time = time.time()
     _, processes = start_cluster(options.workers, options.arguments)
 
     def print_output(name, process):
         def print_line(line):
-            # At once with its end, as other threads print, too.
-            print(f"{time.time() - start_time:6.1f} s {name}: {line}", end="", flush=True)
+            try:
+                # At once with its end, as other threads print, too.
+                print(f"{time.time() - start_time:6.1f} s {name}: {line}", end="", flush=True)
+            except BrokenPipeError:  # who reads has read enough; the cluster goes on
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
         for line in process.stdout:
             print_line(line)
@@ -74,19 +79,21 @@ def main():
 
     for (task_type, index), process in processes.items():
         threading.Thread(target=print_output, args=(f"{task_type} {index}", process)).start()
+    chief = processes["chief", 0]
     try:
         # Not for the threads: one whose `join` is interrupted counts as ended in Python 3.11.
-        for process in processes.values():
-            process.wait()
+        if chief.wait() == 0:  # else the others would wait for it
+            for process in processes.values():
+                process.wait()
     except KeyboardInterrupt:
-        chief = processes["chief", 0]
         with contextlib.suppress(KeyboardInterrupt):  # a second one ends the chief as well
             if os.name == "posix":  # elsewhere Ctrl-C has reached it, too
                 chief.send_signal(signal.SIGINT)
             chief.wait()
-        for process in processes.values():
-            process.terminate()
-    sys.exit(max(abs(process.wait()) for process in processes.values()))
+    for process in processes.values():
+        process.terminate()
+    worst = max(abs(process.wait()) for process in processes.values())
+    sys.exit(abs(chief.returncode) or worst)
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def test_a_signal_stops_the_chief_first(start, number):
     assert lines["chief 0"] == ["got SIGINT", "exit code 130"]
     for task in ("ps 0", "worker 0", "evaluator 0"):
         assert lines[task] == ["got SIGTERM", "after the chief", "exit code 143"]
-    assert process.returncode == 143
+    assert process.returncode == 130
 
 
 def test_a_second_signal_does_not_wait_for_the_chief(start):
@@ -110,6 +110,21 @@ def test_a_second_signal_does_not_wait_for_the_chief(start):
     lines = by_task(process.communicate(timeout=50)[0])
     assert lines["chief 0"] == ["got SIGTERM", "exit code 143"]
     assert lines["ps 0"] == ["got SIGTERM", "exit code 143"]
+
+
+def test_a_chief_that_fails_stops_the_others(start):
+    process = start(SCRIPT + 'task["type"] == "chief" and sys.exit(3)' + WAITS, "--workers", "1")
+    lines = by_task(process.communicate(timeout=50)[0])
+    assert lines["chief 0"][-1] == "exit code 3"
+    for task in ("ps 0", "worker 0", "evaluator 0"):
+        assert lines[task][-1].startswith("exit code ")
+    assert process.returncode == 3
+
+
+def test_a_cluster_goes_on_when_nobody_reads(start):
+    process = start(SCRIPT + "print('x' * 10**6)", "--workers", "0")
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
 
 
 def test_a_number_of_workers_below_0_is_a_usage_error(start):
