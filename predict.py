@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import sys
+import time
 
 from absl import app, flags
 
@@ -56,6 +57,8 @@ from model_dir import check_checkpoint, find_whole_checkpoint, load_hparams
 def main(argv):
     """Prints a line for each image; returns 1 if one could not be read, else 0."""
     command_line.end_on_signals(sys.exit)
+    if sys.stdout is None:
+        sys.exit("predict.py: standard output is closed; the answers go there")
     sys.stdout.reconfigure(errors="backslashreplace")  # for names that a terminal can't show
     tf_estimator.set_up_logging()
     os.environ.pop("TF_CONFIG", None)  # of a cluster's pod; reading a digit is no task of a cluster
@@ -82,8 +85,11 @@ def main(argv):
                 print(to_json(path, prediction), flush=True)
             else:
                 print(to_text(path, prediction, FLAGS.top_k), flush=True)
-    except BrokenPipeError:  # who reads has read enough, as `| head -1` does
+    except OSError as error:  # of standard output, as those of the images are reported
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # who reads has read enough, as `| head -1` does
+            print(f"predict.py: standard output: {error.strerror}", file=sys.stderr)
+            return 1
     return 1 if failures else 0
 
 
@@ -110,7 +116,11 @@ def find_checkpoint(estimator):
 
 def find_images(arguments, report):
     """Yields the path of each image; a directory stands for its image files in name order."""
-    extensions = Image.registered_extensions()
+    extensions = {
+        extension
+        for extension, image_format in Image.registered_extensions().items()
+        if image_format in Image.OPEN  # not what Pillow only writes, such as PDF
+    }
     for argument in arguments:
         if not os.path.isdir(argument):
             yield argument
@@ -133,20 +143,28 @@ def predict_images(estimator, checkpoint_path, paths, report):
     """
     read = collections.deque()  # read, but not yet predicted: a few batches
 
-    def prepared_images():
+    def prepared_batches():
+        batch, start_time = [], time.monotonic()
         for path in paths:
             try:
+                if path == "-" and sys.stdin is None:
+                    raise ValueError("standard input is closed")
                 image = prepare_image(read_image(sys.stdin.buffer if path == "-" else path))
             except ValueError as error:
                 report(path, error)
                 continue
             read.append((path, image))
-            yield image
+            batch.append(image)
+            # Nobody waits for the answers, and Ctrl-C not for a batch of photographs.
+            if len(batch) == 128 or time.monotonic() - start_time > 0.5:
+                yield np.stack(batch)
+                batch, start_time = [], time.monotonic()
+        if batch:
+            yield np.stack(batch)
 
     def input_fn():
-        signature = tf.TensorSpec([IMAGE_SIZE, IMAGE_SIZE], tf.uint8)
-        dataset = tf.data.Dataset.from_generator(prepared_images, output_signature=signature)
-        return dataset.batch(128)  # [B, 28, 28]
+        signature = tf.TensorSpec([None, IMAGE_SIZE, IMAGE_SIZE], tf.uint8)  # [B, 28, 28]
+        return tf.data.Dataset.from_generator(prepared_batches, output_signature=signature)
 
     for prediction in estimator.predict(input_fn, checkpoint_path=checkpoint_path):
         yield (*read.popleft(), prediction)

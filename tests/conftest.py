@@ -72,14 +72,15 @@ def get_environment(**variables):
     return {**inherited, **variables}
 
 
-def run_script(name, *arguments, cwd=ROOT, stdin=None, **variables):
+def run_script(name, *arguments, cwd=ROOT, stdin=None, stdout=subprocess.PIPE, **variables):
     """Runs an entry script as a user does; returns the completed process, its output as text."""
     return subprocess.run(
         [sys.executable, str(ROOT / name), *map(str, arguments)],
         cwd=cwd,
         env=get_environment(**variables),
         stdin=stdin,
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
     )
 

@@ -3,6 +3,7 @@ import json
 import os
 import re
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_images_that_fail_do_not_keep_the_others_from_an_answer(digits, tmp_path
 
 
 def test_a_directory_stands_for_its_images_in_the_order_of_names(tmp_path):
-    for name in ("b.png", "a.PNG", "c.jpg", "notes.txt"):
+    for name in ("b.png", "a.PNG", "c.jpg", "notes.txt", "d.pdf"):
         (tmp_path / name).touch()
     found = list(predict.find_images(["before.png", str(tmp_path), "-"], None))
     inside = [str(tmp_path / name) for name in ("a.PNG", "b.png", "c.jpg")]
@@ -87,6 +88,41 @@ def test_an_image_from_standard_input(digits, run_predict, monkeypatch):
     with open(digits / "01.png") as file:
         monkeypatch.setattr("sys.stdin", file)
         assert run_predict("-") == (0, "-: 2 (100.0%)\n", "")
+
+
+def test_closed_streams_are_a_line(digits, run_predict, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    path = digits / "00.png"
+    assert run_predict("-", path) == (1, f"{path}: 7 (100.0%)\n", "-: standard input is closed\n")
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(SystemExit, match="standard output is closed"):
+        predict.main(["predict.py", str(path)])
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_output_that_finds_no_room_is_a_line(digits):
+    with open("/dev/full", "w") as full:
+        process = run_script(
+            "predict.py", f"--model_dir={MODEL_DIR_2017}", digits / "00.png", stdout=full
+        )
+    assert process.returncode == 1
+    assert process.stderr == "predict.py: standard output: No space left on device\n"
+
+
+def test_answers_come_while_the_other_images_are_read(digits, monkeypatch):
+    def slow_read_image(path):
+        if path == "slow":
+            time.sleep(0.6)
+        events.append(path)
+        return original(digits / "00.png")
+
+    events, original = [], predict.read_image
+    monkeypatch.setattr(predict, "read_image", slow_read_image)
+    estimator = predict.load_estimator(MODEL_DIR_2017)
+    paths = ["a", "slow", *"bcdefghij", "slow", "last"]
+    for path, _, _ in predict.predict_images(estimator, None, paths, None):
+        events.append(f"{path} is answered")
+    assert events.index("a is answered") < events.index("last")
 
 
 def test_json_is_an_object_a_line(digits, run_predict):
