@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 from scipy import ndimage
 
+from frames import find_boxes, find_sheet
 from ruled_lines import level_lines
 
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong, it raises as well
@@ -60,19 +61,28 @@ def read_image(file):
 def flatten(image):
     """Reduces a Pillow image of any mode to mode L or RGB and to WORKING_SIZE."""
     if image.mode[0] in "IF":  # more than 8 bits a pixel, of which many cameras use a few
-        values = np.nan_to_num(np.asarray(image, np.float64))
-        values -= values.min()
-        image = Image.fromarray(np.uint8(np.round(values * (255 / max(values.max(), 1e-300)))))
+        values = np.nan_to_num(np.asarray(image, np.float32))
+        few = 4 + values.size // 10000
+        low, high = np.partition(values, [few, -few - 1], None)[[few, -few - 1]]
+        if 0 < high - low < np.ptp(values) / 2:  # the few are dead or hot pixels
+            values = np.clip(values, low, high)
+        values = (values - values.min()) * (255 / max(np.ptp(values), 1e-37))
+        image = Image.fromarray(np.uint8(np.round(values)))
     transparent = image.has_transparency_data
     image = image.convert("RGBA" if transparent else "L" if image.mode in "1L" else "RGB")
     image.thumbnail((WORKING_SIZE, WORKING_SIZE))
     if not transparent:
         return image
     alpha = np.asarray(image.getchannel("A"))
-    # Light ink and nothing else would vanish on white.
-    light_ink = alpha.mean() < 128 and np.asarray(image.convert("L"))[alpha > 0].mean() > 128
-    below = Image.new("RGBA", image.size, "black" if light_ink else "white")
-    return Image.alpha_composite(below, image).convert("RGB")
+    visible = alpha > 0
+    edge = np.asarray(image)[visible & ndimage.binary_dilation(~visible), :3]
+    greys = np.asarray(image.convert("L"))[visible]
+    if len(edge) and greys.std() > 30:  # paper and ink: what is not visible was, or is like, paper
+        is_light = edge.mean() > greys.mean()
+        colour = tuple(np.int64(np.percentile(edge, 95 if is_light else 5, 0)))
+    else:  # light ink and nothing else would vanish on white
+        colour = "black" if alpha.mean() < 128 and greys.mean() > 128 else "white"
+    return Image.alpha_composite(Image.new("RGBA", image.size, colour), image).convert("RGB")
 
 
 def prepare_image(pixels):
@@ -80,17 +90,34 @@ def prepare_image(pixels):
 
     Takes uint8 [H, W] or [H, W, 3], returns uint8 [28, 28]. The method is that of the authors of
     MNIST (LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition,
-    1998, section III). What is white on black and 28x28 already comes back as it is.
+    1998, section III). What is framed so already (see `is_framed`) comes back as it is.
     Raises ValueError if there is no ink.
     """
-    if pixels.shape == (28, 28) and pixels.max() >= 128:
-        edge = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
-        if np.mean(edge) < 32:
-            return pixels
+    if is_framed(pixels):
+        return pixels
     if max(pixels.shape) < SMALL:
         size = [2 * SMALL * n // max(pixels.shape) for n in pixels.shape[1::-1]]
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
-    return centre(resize(widen(find_digit(find_ink(pixels))), 20))
+    ink = find_ink(pixels)
+    sheet = find_sheet(ink)
+    if sheet:
+        ink = find_ink(pixels[sheet])
+    return centre(resize(widen(find_digit(ink)), 20))
+
+
+def is_framed(pixels):
+    """Whether an image is white on black, 28x28, and in its frame as MNIST's are.
+
+    So is one that is filled from edge to edge, as other data of MNIST's format are.
+    """
+    if pixels.shape != (28, 28) or pixels.max() < 128:
+        return False
+    if np.mean([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]) >= 32:
+        return False
+    [box] = ndimage.find_objects(np.int8(pixels > 32))
+    side = max(part.stop - part.start for part in box)
+    off_centre = np.abs(np.subtract(ndimage.center_of_mass(pixels), 14)).max()
+    return side >= 27 or (18 <= side <= 21 and off_centre < 1.5)
 
 
 def find_ink(pixels):
@@ -103,7 +130,10 @@ def find_ink(pixels):
     depth = (grey.max() if is_drawn(grey) else find_paper(grey)) - grey
     paper, noise = paper_level(depth)
     depth -= paper
-    strong = depth[depth > max(FAINTEST, 5 * noise)]
+    faintest = max(FAINTEST, 5 * noise)
+    if depth.max() <= faintest and np.median(depth) < -faintest:  # a sheet on a darker table
+        depth = -depth
+    strong = depth[depth > faintest]
     if not strong.size:
         raise ValueError("no ink found, the page is blank")
     full = np.percentile(strong, 80)
@@ -117,6 +147,7 @@ def paper_level(depth):
     Of the shortest interval that holds a tenth of all pixels the middle and four times the width.
     """
     depth = np.sort(depth[::2, ::2], None)
+    depth = depth[depth > -FAINTEST]  # where a lighter part ends the paper is taken for darker
     tenth = max(1, len(depth) // 10)
     widths = depth[tenth:] - depth[:-tenth]
     first = widths[: len(widths) // 2].argmin()  # of the lighter half: a border may be more even
@@ -206,6 +237,7 @@ def find_digit(ink):
     parts, _ = ndimage.label(ndimage.binary_dilation(mask, np.ones((3, 3))))
     mass = np.bincount(parts.ravel(), ink.ravel())
     mass[0] = 0
+    mass[find_boxes(parts, ink)] = 0
     # What covers a corner is a border or a shadow, if there is anything else.
     others = mass.copy()
     others[parts[[0, 0, -1, -1], [0, -1, 0, -1]]] = 0

@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import inputs
+import predict
 from hooks import IteratorInitializerHook
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -163,6 +165,13 @@ def read_values(directory):
             for value in event.summary.value:
                 values[value.tag], steps[value.tag] = value, event.step
     return values, steps
+
+
+def classify(images):
+    """The digits that the 2017 model sees in prepared images, uint8 [N, 28, 28]."""
+    estimator = predict.load_estimator(MODEL_DIR_2017)
+    input_fn = lambda: tf.data.Dataset.from_tensor_slices(np.stack(images)).batch(50)  # noqa: E731
+    return np.array([prediction["class"] for prediction in estimator.predict(input_fn)])
 
 
 def first_batch(input_fn, hooks):

@@ -6,12 +6,10 @@ import warnings
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from conftest import MODEL_DIR_2017
+from conftest import classify
 from PIL import Image, ImageDraw, ImageOps
 from scipy import ndimage
 
-import predict
 
 from images import (
     USUAL,
@@ -46,10 +44,7 @@ def prepared(file):
 
 def read(files):
     """The digits that predict.py reads with the 2017 model."""
-    images = np.stack([prepared(file) for file in files])
-    estimator = predict.load_estimator(MODEL_DIR_2017)
-    input_fn = lambda: tf.data.Dataset.from_tensor_slices(images).batch(50)  # noqa: E731
-    return np.array([prediction["class"] for prediction in estimator.predict(input_fn)])
+    return classify([prepared(file) for file in files])
 
 
 def assert_alike(image, digit):
@@ -140,6 +135,26 @@ def test_light_card_on_nothing_has_white_beyond_it():
     card = Image.new("LA", (100, 100))
     card.paste((200, 255), (5, 5, 95, 95))
     assert read_image(saved(card))[0, 0] == 255
+
+
+@pytest.mark.parametrize("transparency", [255, 0], ids=["white", "black"])
+def test_paper_made_transparent(mnist_data, transparency):
+    images, labels = (array[:50] for array in mnist_data.test)
+    pages = [np.asarray(on_paper(image)) for image in images]
+    pages = [Image.fromarray(255 - page if transparency == 0 else page) for page in pages]
+    files = [saved(page, transparency=transparency) for page in pages]
+    assert np.mean(read(files) == labels) >= 0.98
+
+
+@pytest.mark.parametrize(
+    "card, pen", [("white", "black"), ("black", "white"), ("red", "white"), ("yellow", "black")]
+)
+def test_card_on_nothing_has_its_colour_beyond_it(digits, card, pen):
+    ink = Image.fromarray(255 - np.asarray(on_paper(digits[0])))
+    image = Image.new("RGBA", (1000, 800))
+    image.paste(card, (300, 200, 700, 500))
+    image.paste(pen, (300, 200), ink)
+    assert_alike(prepared(saved(image)), digits[0])
 
 
 def test_coloured_ink_as_bright_as_the_paper(digits):
@@ -254,6 +269,15 @@ def test_ink_at_the_edge_has_paper_beyond_it():
     page = np.full((100, 100), 250, np.uint8)
     page[10:90, :20] = 30
     np.testing.assert_array_equal(find_ink(page) > 0.5, page == 30)
+
+
+@pytest.mark.parametrize("shade", [130, 210])
+def test_panel_on_a_lighter_page_is_paper(mnist_data, shade):
+    images, labels = (array[:20] for array in mnist_data.test)
+    pages = [np.minimum(np.asarray(on_paper(image)), shade) for image in images]
+    for page in pages:
+        page[:, :180] = page[:40] = page[220:] = page[:, 380:] = 255
+    assert np.mean(read([saved(Image.fromarray(page)) for page in pages]) == labels) >= 0.95
 
 
 def test_bold_stroke_in_a_tight_crop_is_ink():
@@ -469,6 +493,13 @@ def test_16_bits_of_a_full_range_become_the_8_bits_they_were():
     np.testing.assert_array_equal(read_image(saved(Image.fromarray(257 * values))), values)
 
 
+@pytest.mark.parametrize("value", [1e6, -1e6, np.inf])
+def test_hot_and_dead_pixels_do_not_count(digits, value):
+    page = np.asarray(on_paper(digits[0]), np.float32)
+    page[0, :3] = value
+    assert_alike(prepared(saved(Image.fromarray(page), "TIFF")), digits[0])
+
+
 def test_pixels_that_are_no_number(digits):
     page = np.float32(on_paper(digits[0])) / 1000
     page[:3, :3] = np.nan
@@ -485,6 +516,29 @@ def test_longer_side_is_reduced_to_512(size):
     scale = min(1, 512 / width)
     shape = (round(height * scale), round(width * scale))
     assert read_image(saved(Image.new("L", size))).shape == shape
+
+
+@pytest.mark.parametrize("side", [8, 12, 17, 22, 25])
+def test_28x28_of_another_size_of_digit_is_prepared(digits, side):
+    image = Image.new("L", (28, 28))
+    image.paste(Image.fromarray(digits[0][4:24, 4:24]).resize((side, side)), (1, 1))
+    rows, columns = np.nonzero(prepared(saved(image)))
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("shift", [-3, 3])
+def test_28x28_off_centre_is_prepared(digits, shift, axis):
+    image = Image.fromarray(np.roll(digits[0], shift, axis))
+    np.testing.assert_allclose(ndimage.center_of_mass(prepared(saved(image))), 14, atol=1.5)
+
+
+def test_28x28_filled_from_edge_to_edge_stays():
+    """Such are Fashion-MNIST's images."""
+    image = np.zeros((28, 28), np.uint8)
+    image[:, 10:20] = 200
+    image[[0, -1], 10:20] = 60
+    np.testing.assert_array_equal(prepared(saved(Image.fromarray(image))), image)
 
 
 def test_28x28_black_on_white_is_prepared(digits):
