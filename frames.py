@@ -4,6 +4,21 @@ import numpy as np
 from scipy import ndimage
 
 
+def is_inside_out(depth, faintest):
+    """Whether the page was taken for what lies around it: a table, or margins in another grey.
+
+    Takes how far each pixel stands out from the paper, float32 [H, W], and how far ink does at
+    least: either nothing does and most of the image the other way, or what lies in the corners and
+    nothing but that and what runs off the image.
+    """
+    if depth.max() <= faintest:
+        return np.median(depth) < -faintest
+    parts, _ = ndimage.label(depth > faintest)
+    mass = np.bincount(parts.ravel())
+    mass[np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])] = 0
+    return parts[[0, 0, -1, -1], [0, -1, 0, -1]].all() and mass[1:].max(initial=0) < 20
+
+
 def find_sheet(ink):
     """Finds a sheet of paper that stands out from a table as ink does from paper.
 
@@ -20,7 +35,7 @@ def find_sheet(ink):
     others, _ = ndimage.label(parts[box] != number)
     outside = np.unique([*others[0], *others[-1], *others[:, 0], *others[:, -1]])
     whole = ~np.isin(others, outside[outside > 0])
-    if not 0.01 < 1 - area[number] / whole.sum() < 0.2:
+    if not 0.01 < 1 - area[number] / whole.sum() < 0.25:
         return None
     y, x = np.nonzero(whole & ~ndimage.binary_erosion(whole))
     angle = np.radians(np.arange(0, 90, 5))[:, None]

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 from scipy import ndimage
 
-from frames import find_boxes, find_sheet
+from frames import find_boxes, find_sheet, is_inside_out
 from ruled_lines import level_lines
 
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong, it raises as well
@@ -131,7 +131,7 @@ def find_ink(pixels):
     paper, noise = paper_level(depth)
     depth -= paper
     faintest = max(FAINTEST, 5 * noise)
-    if depth.max() <= faintest and np.median(depth) < -faintest:  # a sheet on a darker table
+    if is_inside_out(depth, faintest):
         depth = -depth
     strong = depth[depth > faintest]
     if not strong.size:

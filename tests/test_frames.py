@@ -40,6 +40,19 @@ def test_a_digit_on_a_sheet_on_a_table(mnist_data, paper, pen, table, margin, de
     assert np.mean(classify([prepare_image(photo) for photo in photos]) == labels) >= 0.95
 
 
+def test_a_digit_on_a_page_with_lighter_margins(mnist_data):
+    images, labels = (array[:20] for array in mnist_data.test)
+    pages = [np.uint8(210 * (1 - on_page(image))) for image in images]
+    pages = [np.pad(page, 20, constant_values=255) for page in pages]
+    assert np.mean(classify([prepare_image(page) for page in pages]) == labels) >= 0.95
+
+
+def test_a_border_with_nothing_in_it_is_no_digit():
+    page = np.pad(np.full((300, 400), 240, np.uint8), 20, constant_values=30)
+    with pytest.raises(ValueError, match="no ink found"):
+        prepare_image(page)
+
+
 def rectangle(height, width):
     ink = np.zeros((100, 100), np.float32)
     ink[10 : 10 + height, 10 : 10 + width] = 1
