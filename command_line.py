@@ -40,6 +40,11 @@ def check_model_dir(model_dir):
             )
 
 
+def discard_output():
+    """Sends what is printed from here on nowhere, as nobody reads it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def end_on_signals(exit_process):
     """Makes Ctrl-C and SIGTERM end the process without a traceback, with 130 and 143.
 
@@ -65,7 +70,7 @@ def import_tensorflow():
     asked_for = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("0", "1")
     tail = shutil.which("tail")  # Windows has none
     if asked_for or tail is None or sys.stderr is None:  # None if the descriptor is closed
-        return
+        return  # who needs it imports it
     stderr = os.dup(2)
     with subprocess.Popen([tail, "-n", "999"], stdin=subprocess.PIPE, stdout=stderr) as notices:
         try:

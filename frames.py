@@ -4,6 +4,16 @@ import numpy as np
 from scipy import ndimage
 
 
+def at_corners(image):
+    """The four values in the corners of [H, W]."""
+    return image[[0, 0, -1, -1], [0, -1, 0, -1]]
+
+
+def at_edges(image):
+    """The values along the four edges of [H, W], those in the corners twice."""
+    return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+
+
 def is_inside_out(depth, faintest):
     """Whether the page was taken for what lies around it: a table, or margins in another grey.
 
@@ -15,8 +25,8 @@ def is_inside_out(depth, faintest):
         return np.median(depth) < -faintest
     parts, _ = ndimage.label(depth > faintest)
     mass = np.bincount(parts.ravel())
-    mass[np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])] = 0
-    return parts[[0, 0, -1, -1], [0, -1, 0, -1]].all() and mass[1:].max(initial=0) < 20
+    mass[at_edges(parts)] = 0
+    return at_corners(parts).all() and mass[1:].max(initial=0) < 20
 
 
 def find_sheet(ink):
@@ -32,9 +42,7 @@ def find_sheet(ink):
     if area[number] < 0.05 * ink.size:
         return None
     box = ndimage.find_objects(parts)[number - 1]
-    others, _ = ndimage.label(parts[box] != number)
-    outside = np.unique([*others[0], *others[-1], *others[:, 0], *others[:, -1]])
-    whole = ~np.isin(others, outside[outside > 0])
+    whole = ndimage.binary_fill_holes(parts[box] == number)
     if not 0.01 < 1 - area[number] / whole.sum() < 0.25:
         return None
     y, x = np.nonzero(whole & ~ndimage.binary_erosion(whole))

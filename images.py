@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 from scipy import ndimage
 
-from frames import find_boxes, find_sheet, is_inside_out
+from frames import at_corners, at_edges, find_boxes, find_sheet, is_inside_out
 from ruled_lines import level_lines
 
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong, it raises as well
@@ -112,7 +112,7 @@ def is_framed(pixels):
     """
     if pixels.shape != (28, 28) or pixels.max() < 128:
         return False
-    if np.mean([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]) >= 32:
+    if at_edges(pixels).mean() >= 32:
         return False
     [box] = ndimage.find_objects(np.int8(pixels > 32))
     side = max(part.stop - part.start for part in box)
@@ -190,7 +190,7 @@ def find_paper(grey):
     depth = filled - coarse
     wide, n = ndimage.label(filled - paper > depth.max() / 5)
     is_ink = np.append(False, ndimage.mean(depth, wide, np.arange(1, n + 1)) > depth.max() / 2)
-    is_ink[wide[[0, 0, -1, -1], [0, -1, 0, -1]]] = False
+    is_ink[at_corners(wide)] = False
     paper = np.where(is_ink[wide], filled, paper)
     paper = Image.fromarray(paper).resize(grey.shape[::-1], Image.Resampling.BILINEAR)
     return np.asarray(paper)
@@ -240,12 +240,12 @@ def find_digit(ink):
     mass[find_boxes(parts, ink)] = 0
     # What covers a corner is a border or a shadow, if there is anything else.
     others = mass.copy()
-    others[parts[[0, 0, -1, -1], [0, -1, 0, -1]]] = 0
+    others[at_corners(parts)] = 0
     if others.max() >= 20:
         mass = others
     # So is what runs off the page, unless all else is but a speck beside it.
     inner = mass.copy()
-    inner[np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])] = 0
+    inner[at_edges(parts)] = 0
     if inner.max() >= 0.2 * mass.max():
         mass = inner
     return np.where((mass >= 0.1 * mass.max())[parts], ink, 0)

@@ -18,6 +18,8 @@ import sys
 import threading
 import time
 
+import command_line
+
 SCRIPT = pathlib.Path(__file__).resolve().parent / "mnist_estimator.py"
 
 
@@ -71,7 +73,7 @@ def main():
                 # At once with its end, as other threads print, too.
                 print(f"{time.time() - start_time:6.1f} s {name}: {line}", end="", flush=True)
             except BrokenPipeError:  # who reads has read enough; the cluster goes on
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                command_line.discard_output()
 
         for line in process.stdout:
             print_line(line)

@@ -58,8 +58,12 @@ def _make_directory(flag, path):
             raise UserError(f"--{flag} {path} is a file; give a directory")
         tf.io.gfile.makedirs(path)
     except tf.errors.OpError as error:
-        cause = error.message.rpartition("; ")[2]
-        raise UserError(f"--{flag} {path}: {cause}; give another directory") from error
+        raise UserError(f"--{flag} {path}: {_cause(error)}; give another directory") from error
+
+
+def _cause(error):
+    """What a message of TensorFlow's file systems, such as "path; Is a directory", ends with."""
+    return error.message.rpartition("; ")[2]
 
 
 def _acquire(path):
@@ -107,8 +111,7 @@ def load_hparams(model_dir):
     except tf.errors.NotFoundError:
         return HParams()
     except tf.errors.OpError as error:
-        cause = error.message.rpartition("; ")[2]
-        raise UserError(f"{path}: {cause}; give another --model_dir") from error
+        raise UserError(f"{path}: {_cause(error)}; give another --model_dir") from error
     except ValueError as error:
         raise UserError(f"{path}: {error}; remove it to use the defaults") from error
 

@@ -86,7 +86,7 @@ def main(argv):
             else:
                 print(to_text(path, prediction, FLAGS.top_k), flush=True)
     except OSError as error:  # of standard output, as those of the images are reported
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        command_line.discard_output()
         if not isinstance(error, BrokenPipeError):  # who reads has read enough, as `| head -1` does
             print(f"predict.py: standard output: {error.strerror}", file=sys.stderr)
             return 1

@@ -74,10 +74,10 @@ def get_environment(**variables):
     return {**inherited, **variables}
 
 
-def run_script(name, *arguments, cwd=ROOT, stdin=None, stdout=subprocess.PIPE, **variables):
-    """Runs an entry script as a user does; returns the completed process, its output as text."""
+def run_python(*arguments, cwd=ROOT, stdin=None, stdout=subprocess.PIPE, **variables):
+    """Runs Python as a user does; returns the completed process, its output as text."""
     return subprocess.run(
-        [sys.executable, str(ROOT / name), *map(str, arguments)],
+        [sys.executable, *map(str, arguments)],
         cwd=cwd,
         env=get_environment(**variables),
         stdin=stdin,
@@ -85,6 +85,11 @@ def run_script(name, *arguments, cwd=ROOT, stdin=None, stdout=subprocess.PIPE, *
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def run_script(name, *arguments, **options):
+    """Runs an entry script; see `run_python`."""
+    return run_python(ROOT / name, *arguments, **options)
 
 
 @pytest.fixture(scope="session")

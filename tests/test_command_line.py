@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, get_environment
+from conftest import ROOT, run_python
 
 import command_line
 from hparams import HParams
@@ -128,16 +128,6 @@ def test_a_path_is_quoted_as_the_shell_takes_it(platform, quoted, monkeypatch):
     assert text == quoted
 
 
-def run_python(code, *arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=ROOT,
-        env=get_environment(**environment),
-        capture_output=True,
-        text=True,
-    )
-
-
 @pytest.fixture
 def import_fake_tensorflow(tmp_path):
     """A function that imports a `tensorflow` that writes as C++, and ends."""
@@ -145,7 +135,7 @@ def import_fake_tensorflow(tmp_path):
     def run(end):
         fake = f"import os, signal\nos.write(2, b'this processor has no AVX')\n{end}\n"
         (tmp_path / "tensorflow.py").write_text(fake)
-        return run_python(IMPORT, PYTHONPATH=str(tmp_path))
+        return run_python("-c", IMPORT, PYTHONPATH=str(tmp_path))
 
     return run
 
@@ -175,21 +165,21 @@ signal.signal(number, lambda *args: os._exit(7))
 threading.Timer(0.5, os.kill, [os.getpid(), number]).start()
 {IMPORT}
 """
-    process = run_python(code, int(number))
+    process = run_python("-c", code, int(number))
     assert (process.returncode, process.stderr) == (7, "")
 
 
 def test_the_import_is_quiet_with_a_log_level_of_2():
-    process = run_python(IMPORT, TF_CPP_MIN_LOG_LEVEL="2")
+    process = run_python("-c", IMPORT, TF_CPP_MIN_LOG_LEVEL="2")
     assert (process.returncode, process.stderr) == (0, "")
 
 
 def test_the_import_works_without_stderr():
     command = [sys.executable, "-c", f"{IMPORT}; import tensorflow; print(7)"]
-    process = run_python(f"import os; os.close(2); os.execv({command[0]!r}, {command})")
+    process = run_python("-c", f"import os; os.close(2); os.execv({command[0]!r}, {command})")
     assert (process.returncode, process.stdout) == (0, "7\n")
 
 
 def test_notices_that_were_asked_for_are_shown():
-    process = run_python(f"{IMPORT}; import tensorflow", TF_CPP_MIN_LOG_LEVEL="0")
+    process = run_python("-c", f"{IMPORT}; import tensorflow", TF_CPP_MIN_LOG_LEVEL="0")
     assert "oneDNN" in process.stderr

@@ -10,7 +10,6 @@ from conftest import classify
 from PIL import Image, ImageDraw, ImageOps
 from scipy import ndimage
 
-
 from images import (
     USUAL,
     centre,

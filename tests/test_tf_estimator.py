@@ -1,12 +1,10 @@
 import importlib.util
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, get_environment
+from conftest import ROOT, run_python
 
 import tf_estimator
 
@@ -25,21 +23,11 @@ def directory(tmp_path_factory, small_mnist_data):
     return path
 
 
-def run_python(directory, *arguments, **environment):
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=directory,
-        env=get_environment(**environment),
-        capture_output=True,
-        text=True,
-    )
-
-
 def run_program(directory, name, **environment):
     """Runs one of `tests/programs`; returns what it measured."""
     shutil.copy(ROOT / "tests" / "programs" / name, directory)
     model_dir = directory / name.replace(".py", "_models")
-    process = run_python(directory, name, "digits.npz", model_dir, **environment)
+    process = run_python(name, "digits.npz", model_dir, cwd=directory, **environment)
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout)
 
@@ -50,7 +38,9 @@ def custom_estimator(directory):
 
 
 def run_after_install(directory, code):
-    process = run_python(directory, "-c", f"import tf_estimator; tf_estimator.install()\n{code}")
+    process = run_python(
+        "-c", f"import tf_estimator; tf_estimator.install()\n{code}", cwd=directory
+    )
     assert process.returncode == 0, process.stderr
     return process.stdout.splitlines()
 
@@ -95,7 +85,9 @@ def test_canned_estimator_works_with_keras_2(directory):
 )
 def test_what_is_not_there_says_what_to_do(directory, use, words):
     code = f"import tensorflow as tf; v1 = tf.compat.v1.estimator; {use}"
-    process = run_python(directory, "-c", f"import tf_estimator; tf_estimator.install(); {code}")
+    process = run_python(
+        "-c", f"import tf_estimator; tf_estimator.install(); {code}", cwd=directory
+    )
     assert words in process.stderr.splitlines()[-1]
 
 
