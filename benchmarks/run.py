@@ -200,10 +200,15 @@ def environment():
         processor = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())[1]
     except (OSError, TypeError):
         processor = platform.processor()
+    try:
+        gpus = subprocess.check_output(["nvidia-smi", "--list-gpus"], text=True)
+    except (OSError, subprocess.CalledProcessError):
+        gpus = ""
     return ", ".join(
         [
             f"{datetime.date.today()}",
             f"{os.cpu_count()} cores of {processor}",
+            *re.findall(r"GPU \d+: (.*) \(UUID", gpus),
             f"Python {platform.python_version()}",
             *versions,
         ]

@@ -9,6 +9,8 @@ Milliseconds a step on two cores, PyTorch 2.13.0, medians of five interleaved ti
   DataLoader; gradients set to None; losses read only where they are shown
 - kept: evaluations in inference_mode with batches of 250, 0.58 s of processor time; 100 the same,
   500 0.62 s, 1,000 0.86 s, all at once 1.05 s
+
+On a GPU the images lie in its memory, a step is a CUDA graph and an evaluation one batch.
 """
 
 import argparse
@@ -48,8 +50,31 @@ def build_model():
 def batches(images, labels):
     """Endless batches: each image once an epoch, but for what is left over, in a fresh order."""
     while True:
-        for indices in torch.randperm(len(labels)).split(BATCH_SIZE)[: len(labels) // BATCH_SIZE]:
+        permutation = torch.randperm(len(labels), device=labels.device)
+        for indices in permutation.split(BATCH_SIZE)[: len(labels) // BATCH_SIZE]:
             yield images[indices], labels[indices]
+
+
+def capture(train_step, images, labels):
+    """Returns `train_step` as a CUDA graph: one launch for all its kernels."""
+    images, labels = images.clone(), labels.clone()
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):  # cuDNN and Adam set themselves up
+            train_step(images, labels)
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        loss = train_step(images, labels)
+
+    def replay(next_images, next_labels):
+        images.copy_(next_images)
+        labels.copy_(next_labels)
+        graph.replay()
+        return loss
+
+    return replay
 
 
 def main():
@@ -62,22 +87,39 @@ def main():
     args = parser.parse_args()
 
     torch.manual_seed(args.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        torch.set_float32_matmul_precision("high")  # TensorFloat-32, as TensorFlow has it
     train, test = (
-        (torch.tensor(images)[:, None] / 255, torch.tensor(labels, dtype=torch.long))
+        (
+            torch.tensor(images, device=device)[:, None] / 255,
+            torch.tensor(labels, dtype=torch.long, device=device),
+        )
         for images, labels in read_mnist(args.data_dir)
     )
-    model = build_model()
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.002, fused=True)
+    eval_batch_size = len(test[1]) if device == "cuda" else EVAL_BATCH_SIZE
+    model = build_model().to(device)
+    optimizer = torch.optim.Adam(
+        model.parameters(), lr=0.002, fused=True, capturable=device == "cuda"
+    )
 
     def forward(images):
-        with torch.autocast("cpu", torch.bfloat16, enabled=args.bfloat16):
+        with torch.autocast(device, torch.bfloat16, enabled=args.bfloat16):
             return model(images).float()
+
+    def train_step(images, labels):
+        loss = functional.cross_entropy(forward(images), labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
 
     @torch.inference_mode()
     def evaluate():
         model.eval()
-        loss, correct = torch.zeros(()), torch.zeros((), dtype=torch.long)
-        for images, labels in zip(*(tensor.split(EVAL_BATCH_SIZE) for tensor in test)):
+        loss = torch.zeros((), device=device)
+        correct = torch.zeros((), dtype=torch.long, device=device)
+        for images, labels in zip(*(tensor.split(eval_batch_size) for tensor in test)):
             logits = forward(images)
             loss += functional.cross_entropy(logits, labels, reduction="sum")
             correct += (logits.argmax(1) == labels).sum()
@@ -86,12 +128,11 @@ def main():
 
     evaluation_seconds, evaluations = 0.0, 0
     start_time = time.perf_counter()
+    if device == "cuda":
+        train_step = capture(train_step, *next(batches(*train)))
     with SummaryWriter(args.output_dir) as writer:
         for step, (images, labels) in zip(range(1, args.train_steps + 1), batches(*train)):
-            loss = functional.cross_entropy(forward(images), labels)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+            loss = train_step(images, labels)
             if step % EVAL_FREQUENCY == 0:
                 state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
                 torch.save(state, os.path.join(args.output_dir, f"step-{step}.pt"))
