@@ -28,6 +28,7 @@ class Evaluation:
         self._steps = steps
         self._output_dir = estimator.eval_dir(name)
         with tf.Graph().as_default() as graph:
+            tf.compat.v1.set_random_seed(estimator.config.tf_random_seed)
             global_step = tf.compat.v1.train.create_global_step()
             with tf.device("cpu:0"):  # as the Estimator does
                 features, labels = input_fn()

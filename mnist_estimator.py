@@ -42,7 +42,11 @@ def define_flags():
         "eval_split", "test", ["test", "validation"], "The images that evaluations use."
     )
     flags.DEFINE_integer(
-        "seed", None, "Makes a run repeatable on one machine.", lower_bound=0, upper_bound=2**31 - 1
+        "seed",
+        None,
+        "Makes a run repeatable on one machine's CPU.",
+        lower_bound=0,
+        upper_bound=2**31 - 1,
     )
     flags.DEFINE_string(
         "export_dir",

@@ -237,6 +237,7 @@ def check_checkpoint(checkpoint, estimator, input_fn, mode):
     """
     found = tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
     with tf.Graph().as_default():
+        tf.compat.v1.set_random_seed(estimator.config.tf_random_seed)
         tf.compat.v1.train.create_global_step()
         features, labels = input_fn()
         estimator.model_fn(features, labels, mode, estimator.config)

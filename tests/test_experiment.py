@@ -21,7 +21,7 @@ from experiment import Experiment
 from hooks import EvaluationListener
 from hparams import HParams
 from model_dir import lock
-from tf_estimator import Estimator, EstimatorSpec, RunConfig
+from tf_estimator import Estimator, EstimatorSpec, ModeKeys, RunConfig
 
 
 def experiment(model_dir, seed=None, export_dir=None, **hparams):
@@ -609,6 +609,23 @@ def test_each_task_of_a_cluster_gets_its_part(tmp_path, monkeypatch, task_type):
     # The chief alone sees to the directories.
     assert (tmp_path / "model" / "lock").exists() == is_chief
     assert len(exported) == is_chief
+
+
+def test_every_graph_has_a_seed(tmp_path, monkeypatch):
+    """Without one, TensorFlow refuses to build random ops where ops have to be deterministic."""
+    tiny(tmp_path, train_steps=1).train()
+    subject = tiny(tmp_path, seed=3, train_steps=2)
+    estimator, seeds = subject.estimator, []
+    tiny_model_fn = estimator._model_fn
+
+    def model_fn(features, labels, mode, params):
+        seeds.append((mode, tf.compat.v1.get_default_graph().seed))
+        return tiny_model_fn(features, labels, mode, params)
+
+    monkeypatch.setattr(estimator, "_model_fn", model_fn)
+    subject.train_and_evaluate()
+    # The check of the checkpoint, training from step 1 on, evaluation.
+    assert seeds == [(ModeKeys.TRAIN, 3), (ModeKeys.TRAIN, 4), (ModeKeys.EVAL, 3)]
 
 
 def test_another_seed_gives_another_result(tmp_path):
