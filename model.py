@@ -71,7 +71,8 @@ def model_fn(features, labels, mode, params, *, summary_images=True):
     """The model function of the Estimator (blog: "Model function").
 
     Args:
-      features: images, uint8 [B, 28, 28], white digits on black.
+      features: images, white digits on black, uint8 [B, 28, 28]; or, as the original had them,
+        float32 [B, 28, 28, 1] from 0 to 1.
       labels: uint8 [B], or None in mode PREDICT.
       mode: `ModeKeys.TRAIN`, `EVAL` or `PREDICT`.
       params: `HParams`.
@@ -81,6 +82,10 @@ def model_fn(features, labels, mode, params, *, summary_images=True):
       `EstimatorSpec`; its predictions are `class` int64 [B], `probabilities` and `logits` float32
       [B, n_classes].
     """
+    if features.dtype.is_floating:
+        features = tf.cast(tf.round(255 * features), tf.uint8)
+    if features.shape.rank == 4:
+        features = tf.squeeze(features, -1)
     inputs = tf.cast(features, tf.float32)[..., tf.newaxis] / 255  # [B, 28, 28, 1]
     inputs = tf.cast(inputs, get_precision(params))
     logits = architecture(inputs, mode == ModeKeys.TRAIN, n_classes=params.n_classes)

@@ -200,6 +200,27 @@ def test_logits_of_the_2017_checkpoint_are_those_of_tensorflow_1(model_dir_2017,
     np.testing.assert_allclose(logits, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("shape", [[100, 28, 28], [100, 28, 28, 1]])
+def test_images_may_be_as_the_original_had_them(dtype, shape, model_dir_2017, small_mnist_data):
+    images = small_mnist_data.test.images[:100]
+    given = np.float32(images / 255) if dtype == np.float32 else images
+    estimator = Estimator(model_fn, str(model_dir_2017), params=HParams())
+
+    def logits_of(array):
+        predictions = estimator.predict(lambda: tf.data.Dataset.from_tensors(array))
+        return [prediction["logits"] for prediction in predictions]
+
+    np.testing.assert_array_equal(logits_of(given.reshape(shape)), logits_of(images))
+
+
+@pytest.mark.parametrize("mode", [ModeKeys.TRAIN, ModeKeys.EVAL])
+def test_what_is_looked_at_has_one_form(mode):
+    with tf.Graph().as_default():
+        tf.compat.v1.train.create_global_step()
+        model_fn(tf.zeros([8, 28, 28, 1]), tf.zeros([8], tf.uint8), mode, HParams())
+
+
 def test_learning_rate_is_the_given_one_not_the_checkpoints(model_dir_2017):
     graph, spec = spec_in(ModeKeys.TRAIN, HParams(learning_rate=0.5))
     with tf.compat.v1.Session(graph=graph) as session, graph.as_default():
