@@ -70,14 +70,15 @@ def main():
     def print_output(name, process):
         def print_line(line):
             try:
-                # At once with its end, as other threads print, too.
-                print(f"{time.time() - start_time:6.1f} s {name}: {line}", end="", flush=True)
+                # At once with its end, as other threads print, too; who is killed may leave none.
+                text = line.rstrip("\n") + "\n"
+                print(f"{time.time() - start_time:6.1f} s {name}: {text}", end="", flush=True)
             except BrokenPipeError:  # who reads has read enough; the cluster goes on
                 command_line.discard_output()
 
         for line in process.stdout:
             print_line(line)
-        print_line(f"exit code {process.wait()}\n")
+        print_line(f"exit code {process.wait()}")
 
     for (task_type, index), process in processes.items():
         threading.Thread(target=print_output, args=(f"{task_type} {index}", process)).start()

@@ -83,6 +83,12 @@ def test_the_exit_code_is_that_of_the_task_that_failed(start):
     assert lines["ps 0"][-1] == "exit code 3"
 
 
+def test_a_line_that_a_task_did_not_end_is_ended(start):
+    process = start(SCRIPT + 'print("in the middle of", end="")', "--workers", "0")
+    lines = by_task(process.communicate(timeout=60)[0])
+    assert lines["ps 0"][-2:] == ["in the middle of", "exit code 0"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_chief_first(start, number):
     process = start(SCRIPT + WAITS, "--workers", "1")

@@ -15,6 +15,7 @@ import model_dir
 from errors import UserError
 from hparams import HParams
 from model_dir import find_whole_checkpoint, load_hparams, lock, save_hparams
+from tf_estimator import RunConfig
 
 
 def damage(directory, step):
@@ -215,7 +216,7 @@ def another_model(**shapes):
         for name, shape in shapes.items():
             tf.compat.v1.get_variable(name, shape)
 
-    return types.SimpleNamespace(model_fn=make_variables, config=None)
+    return types.SimpleNamespace(model_fn=make_variables, config=RunConfig())
 
 
 @pytest.mark.parametrize(
