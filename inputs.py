@@ -263,7 +263,8 @@ def serving_input_receiver_fn():
     decoded = tf.map_fn(decode, image_bytes, fn_output_signature=tf.uint8)
     image = tf.compat.v1.placeholder_with_default(decoded, [None, IMAGE_SIZE, IMAGE_SIZE], "image")
     return TensorServingInputReceiver(
-        features=image,
+        # The placeholder takes any shape, and the network does not see that all are wrong.
+        features=tf.ensure_shape(image, [None, IMAGE_SIZE, IMAGE_SIZE]),
         receiver_tensors={"image": image},
         receiver_tensors_alternatives={"image_bytes": {"image_bytes": image_bytes}},
     )

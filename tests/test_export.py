@@ -51,6 +51,13 @@ def test_loaded_elsewhere_it_gives_the_classes_of_estimator_predict(
     np.testing.assert_array_equal(answer["of_png"], expected[:100])
 
 
+@pytest.mark.parametrize("shape", [[28, 28], [16, 32, 32], [1, 28, 28, 1]])
+def test_images_of_another_shape_are_refused(saved_model, shape):
+    model = tf.saved_model.load(str(saved_model))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        model.signatures["serving_default"](image=tf.zeros(shape, tf.uint8))
+
+
 def test_saved_model_cli_lists_both_signatures(saved_model):
     command = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "show", "--dir"]
     output = subprocess.run(
