@@ -64,6 +64,8 @@ def check_flags(argv):
     command_line.check_model_dir(FLAGS.model_dir)
     if not FLAGS.data_dir:
         command_line.end("--data_dir is empty; give a directory")
+    if FLAGS.export_dir == "":
+        command_line.end("--export_dir is empty; give a directory")
     if FLAGS.schedule == "export" and not FLAGS.export_dir:
         command_line.end("--schedule=export needs --export_dir, where to write the SavedModel")
     if FLAGS.schedule == "evaluate" and FLAGS.export_dir:

@@ -34,6 +34,9 @@ def lock(model_dir):
     Raises:
       UserError: it can't be made, or another process has the lock.
     """
+    if not tf.io.gfile.exists(model_dir):
+        # It may have been removed since it was trained in, with what these write to.
+        tf.compat.v1.summary.FileWriterCache.clear()
     _make_directory("model_dir", model_dir)
     holder_file = os.path.join(model_dir, HOLDER_FILE)
     try:
@@ -262,11 +265,15 @@ def check_export_dir(export_dir):
     """Finds out before training, not after it, whether `export_dir` can be written; makes it.
 
     Raises:
-      UserError, tf.errors.OpError: it can't.
+      UserError: it can't.
     """
     _make_directory("export_dir", export_dir)
     with own_export_dir(export_dir) as own_dir:
-        tf.io.gfile.makedirs(own_dir)
+        try:
+            tf.io.gfile.makedirs(own_dir)
+        except tf.errors.OpError as error:
+            line = f"--export_dir {export_dir}: {_cause(error)}; give another directory"
+            raise UserError(line) from error
 
 
 @contextlib.contextmanager

@@ -127,7 +127,9 @@ def find_images(arguments, report):
             continue
         try:
             files = pathlib.Path(argument).iterdir()
-            inside = sorted(file for file in files if file.suffix.lower() in extensions)
+            inside = sorted(
+                file for file in files if file.suffix.lower() in extensions and not file.is_dir()
+            )
         except OSError as error:
             report(argument, error.strerror)
             continue

@@ -61,6 +61,7 @@ def test_help_lists_the_hyperparameters_with_their_defaults(run_with_tensorflow)
         ("mnist_estimator.py", ["--model_dir=run*"], "takes * for a pattern of names"),
         ("mnist_estimator.py", ["--model_dir="], "--model_dir is empty"),
         ("mnist_estimator.py", ["--data_dir="], "--data_dir is empty"),
+        ("mnist_estimator.py", ["--export_dir="], "--export_dir is empty"),
         ("predict.py", ["--model_dir=run[1]", "image.png"], "takes [ for a pattern of names"),
         ("predict.py", ["--model_dir=", "image.png"], "--model_dir is empty"),
         ("mnist_estimator.py", ["--unknown"], "Unknown command line flag 'unknown'"),

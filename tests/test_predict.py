@@ -61,6 +61,7 @@ def test_images_that_fail_do_not_keep_the_others_from_an_answer(digits, tmp_path
 def test_a_directory_stands_for_its_images_in_the_order_of_names(tmp_path):
     for name in ("b.png", "a.PNG", "c.jpg", "notes.txt", "d.pdf"):
         (tmp_path / name).touch()
+    (tmp_path / "thumbnails.png").mkdir()
     found = list(predict.find_images(["before.png", str(tmp_path), "-"], None))
     inside = [str(tmp_path / name) for name in ("a.PNG", "b.png", "c.jpg")]
     assert found == ["before.png", *inside, "-"]
