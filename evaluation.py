@@ -1,9 +1,9 @@
 """Evaluates the checkpoints of an Estimator, one after the other, in one graph and one session."""
 
 import contextlib
-import itertools
 import os
 
+import numpy as np
 import tensorflow as tf
 
 from model_dir import list_names
@@ -16,8 +16,9 @@ class Evaluation:
     That one builds a graph and a session for each, which takes half as long as the images do. Here
     both are kept. So `begin` of a hook is called once; for each checkpoint, once its variables are
     restored, `after_create_session`, then `before_run` and `after_run` around each batch, and `end`
-    after the last, unless one raised. Left out: the scaffold of an `EstimatorSpec`, and the text
-    `checkpoint_path` in the events.
+    after the last, unless one raised. A hook has to start the input anew for each, as
+    `IteratorInitializerHook` does. Left out: the scaffold of an `EstimatorSpec`, queues, the
+    `options` of a hook's `SessionRunArgs`, and the text `checkpoint_path` in the events.
     """
 
     def __init__(self, estimator, input_fn, hooks, steps=None, name=None):
@@ -41,7 +42,9 @@ class Evaluation:
             for hook in self._hooks:
                 hook.begin()
             self._saver = tf.compat.v1.train.Saver()
-            self._local_init_op = tf.compat.v1.local_variables_initializer()
+            self._local_init_op = tf.group(
+                tf.compat.v1.local_variables_initializer(), tf.compat.v1.tables_initializer()
+            )
             self._writer.add_graph(graph)
         graph.finalize()
         config = estimator.config.session_config
@@ -54,34 +57,54 @@ class Evaluation:
         return tf.compat.v1.summary.FileWriterCache.get(self._output_dir)
 
     def evaluate(self, checkpoint_path):
-        """Returns {name: value} of the metrics, the loss (mean of the batches), the global step."""
+        """Returns {name: value} of the metrics, the loss (mean of the batches), the global step.
+
+        Raises ValueError if there is no batch.
+        """
         session = self._session
         with session.graph.as_default():
             self._saver.restore(session, checkpoint_path)
             session.run(self._local_init_op)
             for hook in self._hooks:
                 hook.after_create_session(session, None)
+            n_batches, stops = 0, False
             with contextlib.suppress(tf.errors.OutOfRangeError):
-                for _ in itertools.count() if self._steps is None else range(self._steps):
-                    self._run_batch()
+                while n_batches != self._steps and not stops:
+                    stops = self._run_batch()
+                    n_batches += 1
+            if not n_batches:
+                raise ValueError(
+                    "an evaluation without a batch: each starts with the hooks, so the iterator of "
+                    "its input_fn has to be initialized by one, such as IteratorInitializerHook"
+                )
             result = session.run(self._values)
             for hook in self._hooks:
                 hook.end(session)
             summary = tf.compat.v1.Summary()
             for name in self._metrics:
-                summary.value.add(tag=name, simple_value=result[name])
+                if np.ndim(result[name]):
+                    summary.value.add(tag=name, tensor=tf.make_tensor_proto(result[name]))
+                else:
+                    summary.value.add(tag=name, simple_value=result[name])
             self._writer.add_summary(summary, result["global_step"])
             self._writer.flush()
         return result
 
     def _run_batch(self):
+        """Returns whether a hook asks to stop."""
         train = tf.compat.v1.train
         context = train.SessionRunContext(train.SessionRunArgs(self._update_op), self._session)
         arguments = {hook: hook.before_run(context) for hook in self._hooks}
-        fetches = {hook: args.fetches for hook, args in arguments.items() if args}
-        fetched, _ = self._session.run([fetches, self._update_op])
+        arguments = {hook: args for hook, args in arguments.items() if args}
+        fetches, feed_dict = {}, {}
+        for hook, args in arguments.items():
+            if args.fetches is not None:
+                fetches[hook] = args.fetches
+            feed_dict.update(args.feed_dict or {})
+        fetched, _ = self._session.run([fetches, self._update_op], feed_dict)
         for hook in self._hooks:
             hook.after_run(context, train.SessionRunValues(fetched.get(hook), None, None))
+        return context.stop_requested
 
 
 def find_evaluated_steps(output_dir):

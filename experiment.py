@@ -1,11 +1,11 @@
 """The Experiment of the blog, which TensorFlow no longer has."""
 
 import contextlib
-import functools
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -39,9 +39,10 @@ class Experiment:
     the current step; once that is saved, the signal is passed on.
 
     Args:
-      estimator: the Estimator; its params are `HParams`.
-      train_input_fn, eval_input_fn: make `(features, labels)`.
-      train_hooks, eval_hooks: lists of `SessionRunHook`.
+      estimator: the Estimator; its params are `HParams`. When it saves, and how many checkpoints a
+        cluster keeps, is decided here, not by its `RunConfig`.
+      train_input_fn, eval_input_fn: take nothing, make `(features, labels)`, tensors.
+      train_hooks, eval_hooks: lists of `SessionRunHook`; see `Evaluation` for the latter.
       train_steps: the global step at which training is done.
       eval_steps: batches of an evaluation; None for all.
       min_eval_frequency: steps from one checkpoint, and its evaluation, to the next.
@@ -76,6 +77,7 @@ class Experiment:
         self.serving_input_receiver_fn = serving_input_receiver_fn
         self.export_dir = export_dir
         self.stop_hook = StopHook()
+        self._evaluation = None
         self.results = {}  # global step: result of its evaluation
 
     def train_and_evaluate(self):
@@ -125,6 +127,7 @@ class Experiment:
     @contextlib.contextmanager
     def _explained(self):
         """What every schedule has."""
+        self._evaluation = None  # the hooks may have served other graphs since the last schedule
         with explained(self.estimator.model_dir):
             logging.info("hyperparameters: %s", self.estimator.params.to_json())
             yield
@@ -219,23 +222,24 @@ class Experiment:
 
     def _evaluate(self, checkpoint_path=None):
         start_time = time.time()
+        if not self._evaluation:
+            self._evaluation = Evaluation(
+                self.estimator, self.eval_input_fn, self.eval_hooks, self.eval_steps, self.eval_name
+            )
         result = self._evaluation.evaluate(checkpoint_path or self.estimator.latest_checkpoint())
         check_free_space(self.estimator.eval_dir(self.eval_name))
         self.results[int(result["global_step"])] = result
         logging.info(
-            "evaluation at step %s: accuracy %.4f, loss %.4f, in %.2f s",
+            "evaluation at step %s: %s, in %.2f s",
             f"{result['global_step']:,}",
-            result["Accuracy"],
-            result["loss"],
+            ", ".join(
+                f"{name.lower()} {value:.4f}"
+                for name, value in result.items()
+                if name != "global_step" and not np.ndim(value)
+            ),
             time.time() - start_time,
         )
         return result
-
-    @functools.cached_property
-    def _evaluation(self):
-        return Evaluation(
-            self.estimator, self.eval_input_fn, self.eval_hooks, self.eval_steps, self.eval_name
-        )
 
     def _find_checkpoint(self, input_fn, mode):
         checkpoint = find_whole_checkpoint(self.estimator.model_dir)
@@ -243,7 +247,8 @@ class Experiment:
         return checkpoint
 
     def _export_at_the_end(self):
-        if self.export_dir and self.estimator.config.is_chief:
+        stopped = self.stop_hook.signal_number
+        if self.export_dir and self.estimator.config.is_chief and not stopped:
             with explained(self.export_dir):
                 self._export(self.estimator.latest_checkpoint())
 

@@ -5,6 +5,7 @@ a session is made, `before_run` and `after_run` around each step, `end` after th
 one raised.
 """
 
+import concurrent.futures
 import contextlib
 import signal
 import time
@@ -112,6 +113,10 @@ class EvaluationListener(tf.compat.v1.train.CheckpointSaverListener):
         self._start_evaluation = start_evaluation
         self._stop_hook = stop_hook
         self._evaluation = None
+
+    def before_save(self, session, global_step_value):
+        if self._evaluation:  # the saver may delete its checkpoint
+            concurrent.futures.wait([self._evaluation])
 
     def after_save(self, session, global_step_value):
         self._wait()

@@ -1,6 +1,7 @@
 import os
 import types
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import read_scalars, save_checkpoints
@@ -136,6 +137,67 @@ def test_hooks_of_the_model_and_the_session_of_the_configuration_are_used(tmp_pa
     expected = session_config or tf.compat.v1.ConfigProto(allow_soft_placement=True)
     assert hook.contexts[0].session._config == expected
     assert hook.contexts[0].original_args.fetches is not None
+
+
+def evaluation_of(model_fn, directory, hooks=(), input_fn=None, steps=2):
+    """An Evaluation of this model on `steps` batches of one feature."""
+    estimator = types.SimpleNamespace(
+        config=RunConfig(), eval_dir=lambda name: str(directory / "eval"), model_fn=model_fn
+    )
+    save_checkpoints(directory, 7)
+    subject = Evaluation(estimator, input_fn or (lambda: (tf.ones([1]), None)), hooks, steps)
+    return lambda: subject.evaluate(str(directory / "model.ckpt-7"))
+
+
+class ArgumentsHook(tf.compat.v1.train.SessionRunHook):
+    """Feeds 5 to the feature, and stops after the first batch if asked for."""
+
+    def __init__(self, stop):
+        self._stop = stop
+
+    def begin(self):
+        self._feature = tf.compat.v1.get_default_graph().get_tensor_by_name("ones:0")
+
+    def before_run(self, run_context):
+        if self._stop:
+            run_context.request_stop()
+        return tf.compat.v1.train.SessionRunArgs(None, feed_dict={self._feature: [5]})
+
+
+def weighed(features, labels, mode, config):
+    weights = tf.compat.v1.get_variable("weights", initializer=tf.ones([1000]))
+    count = tf.compat.v1.metrics.mean_tensor(tf.stack([features[0], weights[0]]))
+    number = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer([5], [7]), 0)
+    found = tf.compat.v1.metrics.mean(number.lookup(tf.cast(features, tf.int32)))
+    total = tf.compat.v1.get_local_variable("total", initializer=0.0)
+    batches = total.read_value(), total.assign_add(0 * features[0] + 1)
+    metrics = {"both": count, "found": found, "batches": batches}
+    return EstimatorSpec(mode, loss=features[0], eval_metric_ops=metrics)
+
+
+@pytest.mark.parametrize(("stop", "batches"), [(False, 2), (True, 1)])
+def test_a_hook_may_feed_and_stop_and_a_model_have_tables(tmp_path, stop, batches):
+    result = evaluation_of(weighed, tmp_path, [ArgumentsHook(stop)])()
+    assert (result["loss"], result["found"], result["batches"]) == (5, 7, batches)
+
+
+def test_a_metric_may_be_an_array(tmp_path):
+    np.testing.assert_array_equal(evaluation_of(weighed, tmp_path)()["both"], [1, 1])
+    [path] = (tmp_path / "eval").iterdir()
+    [event] = [e for e in tf.compat.v1.train.summary_iterator(str(path)) if e.summary.value]
+    [value] = [value for value in event.summary.value if value.tag == "both"]
+    np.testing.assert_array_equal(tf.make_ndarray(value.tensor), [1, 1])
+
+
+def test_an_evaluation_without_a_batch_is_an_error(tmp_path):
+    def input_fn():
+        dataset = tf.data.Dataset.from_tensor_slices(tf.ones([3, 1]))
+        return tf.compat.v1.data.make_one_shot_iterator(dataset).get_next(), None
+
+    evaluate = evaluation_of(weighed, tmp_path, input_fn=input_fn, steps=None)
+    assert evaluate()["batches"] == 3
+    with pytest.raises(ValueError, match="an evaluation without a batch"):
+        evaluate()
 
 
 def write_events(directory, tag, *steps):

@@ -3,6 +3,7 @@ import errno
 import json
 import os
 import pathlib
+import shutil
 import signal
 import types
 
@@ -291,6 +292,45 @@ def test_files_of_a_model_dir(tmp_path):
     }
 
 
+def test_one_experiment_may_run_several_schedules(tmp_path):
+    subject = experiment(tmp_path, train_steps=2)
+    result = subject.train_and_evaluate()
+    assert subject.evaluate() == subject.evaluate() == result
+
+
+def test_a_model_dir_that_was_removed_is_made_anew(tmp_path):
+    for _ in range(2):
+        assert tiny(tmp_path / "model", train_steps=3).train_and_evaluate()["global_step"] == 3
+        assert scalars(tmp_path / "model" / "eval_validation")
+        shutil.rmtree(tmp_path / "model")
+
+
+def test_one_checkpoint_may_be_kept(tmp_path):
+    subject = tiny(tmp_path, train_steps=9, min_eval_frequency=1)
+    config = subject.estimator.config.replace(keep_checkpoint_max=1)
+    subject.estimator = Estimator(subject.estimator._model_fn, config=config, params=HParams())
+    subject.train_and_evaluate()
+    assert list(subject.results) == list(range(1, 10))
+
+
+def test_metrics_are_logged_by_their_names(tmp_path, caplog):
+    caplog.set_level("INFO", logger="absl")
+    subject = tiny(tmp_path, train_steps=1)
+    subject.train()
+    tiny_model_fn = subject.estimator._model_fn
+
+    def model_fn(features, labels, mode, params):
+        spec = tiny_model_fn(features, labels, mode, params)
+        metrics = {"AUC": spec.eval_metric_ops["Accuracy"]}
+        metrics["found"] = tf.compat.v1.metrics.mean_tensor(tf.constant([1, 2]))
+        return spec._replace(eval_metric_ops=metrics)
+
+    subject.estimator._model_fn = model_fn
+    subject.evaluate()
+    assert "evaluation at step 1: auc 1.0000, loss " in caplog.messages[-1]
+    assert "found" not in caplog.messages[-1]
+
+
 def test_train_returns_its_last_step(tmp_path):
     assert tiny(tmp_path, train_steps=3).train() == {"global_step": 3}
 
@@ -308,6 +348,18 @@ def test_training_exports_when_it_ends(tmp_path):
     subject.train_and_evaluate()
     [path] = (tmp_path / "export").iterdir()
     assert (path / "saved_model.pb").exists()
+
+
+def test_a_run_that_was_stopped_is_not_exported(tmp_path):
+    subject = tiny(tmp_path / "model", export_dir=str(tmp_path / "export"), train_steps=9)
+    subject.train_hooks.append(CallingHook(lambda: signal.raise_signal(signal.SIGINT)))
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)  # a program's own
+    try:
+        subject.train_and_evaluate()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert subject.latest_step() == 1
+    assert list((tmp_path / "export").iterdir()) == []
 
 
 def test_an_export_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch):

@@ -162,8 +162,8 @@ def test_the_error_of_an_evaluation_is_raised_after_the_next_checkpoint_and_at_t
         getattr(listener, moment)(session=None, global_step_value=200)
 
 
-@pytest.mark.parametrize("moment", ["after_save", "end"])
-def test_the_next_evaluation_and_the_end_wait_for_an_evaluation(moment):
+@pytest.mark.parametrize("moment", ["before_save", "after_save", "end"])
+def test_the_next_checkpoint_and_evaluation_and_the_end_wait_for_an_evaluation(moment):
     finished, goes_on = [], threading.Event()
 
     def evaluate():
