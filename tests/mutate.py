@@ -48,7 +48,7 @@ def run_tests(directory, tests):
     with open("mutate.log", "w") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    os._exit(pytest.main(["-x", "-q", *tests]))
+    os._exit(pytest.main(["-x", "-q", "-n0", *tests]))
 
 
 def is_caught(context, directory, name):
