@@ -94,10 +94,9 @@ class Evaluation:
         """Returns whether a hook asks to stop."""
         train = tf.compat.v1.train
         context = train.SessionRunContext(train.SessionRunArgs(self._update_op), self._session)
-        arguments = {hook: hook.before_run(context) for hook in self._hooks}
-        arguments = {hook: args for hook, args in arguments.items() if args}
         fetches, feed_dict = {}, {}
-        for hook, args in arguments.items():
+        for hook in self._hooks:
+            args = hook.before_run(context) or train.SessionRunArgs(None)
             if args.fetches is not None:
                 fetches[hook] = args.fetches
             feed_dict.update(args.feed_dict or {})

@@ -62,10 +62,9 @@ def check_flags(argv):
     if len(argv) > 1:
         command_line.end(f"unexpected argument {argv[1]}; it takes flags only")
     command_line.check_model_dir(FLAGS.model_dir)
-    if not FLAGS.data_dir:
-        command_line.end("--data_dir is empty; give a directory")
-    if FLAGS.export_dir == "":
-        command_line.end("--export_dir is empty; give a directory")
+    for name in ("data_dir", "export_dir"):
+        if FLAGS[name].value == "":
+            command_line.end(f"--{name} is empty; give a directory")
     if FLAGS.schedule == "export" and not FLAGS.export_dir:
         command_line.end("--schedule=export needs --export_dir, where to write the SavedModel")
     if FLAGS.schedule == "evaluate" and FLAGS.export_dir:

@@ -56,10 +56,16 @@ def lock(model_dir):
 
 
 def _make_directory(flag, path):
-    try:
+    with _told_by_flag(flag, path):
         if tf.io.gfile.exists(path) and not tf.io.gfile.isdir(path):
             raise UserError(f"--{flag} {path} is a file; give a directory")
         tf.io.gfile.makedirs(path)
+
+
+@contextlib.contextmanager
+def _told_by_flag(flag, path):
+    try:
+        yield
     except tf.errors.OpError as error:
         raise UserError(f"--{flag} {path}: {_cause(error)}; give another directory") from error
 
@@ -268,12 +274,8 @@ def check_export_dir(export_dir):
       UserError: it can't.
     """
     _make_directory("export_dir", export_dir)
-    with own_export_dir(export_dir) as own_dir:
-        try:
-            tf.io.gfile.makedirs(own_dir)
-        except tf.errors.OpError as error:
-            line = f"--export_dir {export_dir}: {_cause(error)}; give another directory"
-            raise UserError(line) from error
+    with _told_by_flag("export_dir", export_dir), own_export_dir(export_dir) as own_dir:
+        tf.io.gfile.makedirs(own_dir)
 
 
 @contextlib.contextmanager
