@@ -313,6 +313,21 @@ def test_one_checkpoint_may_be_kept(tmp_path):
     assert list(subject.results) == list(range(1, 10))
 
 
+def test_training_goes_on_with_partitioned_variables(tmp_path):
+    def model_fn(features, labels, mode, params):
+        with tf.compat.v1.variable_scope("", partitioner=tf.compat.v1.fixed_size_partitioner(2)):
+            weights = tf.convert_to_tensor(tf.compat.v1.get_variable("weights", [10]))
+        loss = tf.reduce_mean(weights**2)
+        optimizer = tf.compat.v1.train.AdamOptimizer()
+        train_op = optimizer.minimize(loss, tf.compat.v1.train.get_global_step())
+        return EstimatorSpec(mode, loss=loss, train_op=train_op)
+
+    for step in (1, 2):
+        subject = tiny(tmp_path, train_steps=step)
+        subject.estimator._model_fn = model_fn
+        assert subject.train() == {"global_step": step}
+
+
 def test_metrics_are_logged_by_their_names(tmp_path, caplog):
     caplog.set_level("INFO", logger="absl")
     subject = tiny(tmp_path, train_steps=1)
