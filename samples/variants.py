@@ -99,7 +99,7 @@ def thin_strokes(digit, rng):
     width, size = 5, (2048, 1536)
     fine = np.asarray(Image.fromarray(digit).resize((112, 112), Image.Resampling.BICUBIC)) > 127
     depth = ndimage.distance_transform_edt(fine)
-    filled = depth > 1.8 * np.median(depth[thinned(fine)])
+    filled = depth > 1.6 * np.median(depth[thinned(fine)])
     skeleton = thinned(fine & ~filled)
     side = rng.integers(500, 1400)
     corner = np.array([rng.integers(0, size[0] - side + 1), rng.integers(0, size[1] - side + 1)])
