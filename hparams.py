@@ -4,9 +4,7 @@ import json
 import typing
 
 
-class HParams(typing.NamedTuple):
-    """The hyperparameters: an immutable namedtuple (blog: "an HParams object")."""
-
+class _Values(typing.NamedTuple):
     learning_rate: float = 0.002
     n_classes: int = 10
     train_steps: int = 5000
@@ -15,6 +13,20 @@ class HParams(typing.NamedTuple):
     precision: str = "float32"
     augmentation: str = "none"
     learning_rate_decay: str = "none"
+
+
+class HParams(_Values):
+    """The hyperparameters: an immutable namedtuple (blog: "an HParams object").
+
+    Raises:
+      ValueError: a value of the wrong type or out of range.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *args, **kwargs):
+        params = super().__new__(cls, *args, **kwargs)
+        return params.override(params.values())
 
     def parse(self, values):
         """Returns a copy with the values of a string such as "learning_rate=0.01,train_steps=2000".
@@ -54,10 +66,9 @@ _ALLOWED = {
 
 
 def _checked(name, value):
-    valid = f"--hparams takes (with defaults) {HParams()}"
     if name not in HParams._fields:
-        raise ValueError(f"unknown hyperparameter '{name}'; {valid}")
-    value_type = type(getattr(HParams(), name))
+        raise ValueError(f"unknown hyperparameter '{name}'; {_valid()}")
+    value_type = type(HParams._field_defaults[name])
     low, high = _ALLOWED[name]
     try:
         converted = value_type(str(value))  # of JSON, too: 2.5 or true is no int
@@ -66,4 +77,8 @@ def _checked(name, value):
     except ValueError:
         pass
     allowed = f"{low} or {high}" if value_type is str else f"{value_type.__name__} in {low}..{high}"
-    raise ValueError(f"hyperparameter {name}={value} has to be {allowed}; {valid}")
+    raise ValueError(f"hyperparameter {name}={value} has to be {allowed}; {_valid()}")
+
+
+def _valid():
+    return f"--hparams takes (with defaults) {HParams()}"

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from hparams import HParams
@@ -9,6 +10,15 @@ def test_parse_converts_each_value_to_its_type():
     params = HParams().parse("learning_rate=1, train_steps=2000")
     assert params == HParams(learning_rate=1.0, train_steps=2000)
     assert isinstance(params.learning_rate, float)
+
+
+def test_values_are_checked_and_converted_however_they_are_given():
+    params = HParams(np.float32(0.5), batch_size=np.int64(16), train_steps="7")
+    assert params == HParams(0.5, batch_size=16, train_steps=7)
+    assert {type(value) for value in params.values().values()} == {float, int, str}
+    for wrong in ({"augmentation": "Elastic"}, {"learning_rate": -0.01}, {"batch_size": 1e1}):
+        with pytest.raises(ValueError, match="has to be"):
+            HParams(**wrong)
 
 
 def test_parse_takes_spaces_and_a_comma_at_the_end():
