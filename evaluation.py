@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from model_dir import list_names
-from tf_estimator import ModeKeys
+from tf_estimator import build_evaluation, get_file_writer
 
 
 class Evaluation:
@@ -17,44 +17,38 @@ class Evaluation:
     both are kept. So `begin` of a hook is called once; for each checkpoint, once its variables are
     restored, `after_create_session`, then `before_run` and `after_run` around each batch, and `end`
     after the last, unless one raised. A hook has to start the input anew for each, as
-    `IteratorInitializerHook` does. Left out: the scaffold of an `EstimatorSpec`, queues, the
-    `options` of a hook's `SessionRunArgs`, and the text `checkpoint_path` in the events.
+    `IteratorInitializerHook` does. Left out: the `options` of a hook's `SessionRunArgs`, and the
+    text `checkpoint_path` in the events.
     """
 
     def __init__(self, estimator, input_fn, hooks, steps=None, name=None):
         """`steps` is the number of batches of an evaluation; None takes all that `input_fn` has.
 
         `name` tells its directory of events from that of other evaluations.
+
+        Raises ValueError if `input_fn` has queues, which could be read once only.
         """
         self._steps = steps
         self._output_dir = estimator.eval_dir(name)
         with tf.Graph().as_default() as graph:
-            tf.compat.v1.set_random_seed(estimator.config.tf_random_seed)
-            global_step = tf.compat.v1.train.create_global_step()
-            with tf.device("cpu:0"):  # as the Estimator does
-                features, labels = input_fn()
-            spec = estimator.model_fn(features, labels, ModeKeys.EVAL, estimator.config)
-            metric_ops = {**spec.eval_metric_ops, "loss": tf.compat.v1.metrics.mean(spec.loss)}
-            self._metrics = {name: value for name, (value, _) in metric_ops.items()}
-            self._values = {**self._metrics, "global_step": global_step}
-            self._update_op = tf.group([update_op for _, update_op in metric_ops.values()])
-            self._hooks = [*hooks, *spec.evaluation_hooks]
+            self._scaffold, self._update_op, self._values, self._hooks = build_evaluation(
+                estimator, input_fn, hooks
+            )
+            if tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.QUEUE_RUNNERS):
+                raise ValueError(
+                    "an evaluation's input_fn has queues, as those of numpy_input_fn and "
+                    "tf.train.batch; make a tf.data.Dataset instead"
+                )
             for hook in self._hooks:
                 hook.begin()
-            self._saver = tf.compat.v1.train.Saver()
-            self._local_init_op = tf.group(
-                tf.compat.v1.local_variables_initializer(), tf.compat.v1.tables_initializer()
-            )
+            self._scaffold.finalize()
             self._writer.add_graph(graph)
         graph.finalize()
-        config = estimator.config.session_config
-        self._session = tf.compat.v1.Session(
-            graph=graph, config=config or tf.compat.v1.ConfigProto(allow_soft_placement=True)
-        )
+        self._session = tf.compat.v1.Session(graph=graph, config=estimator.config.session_config)
 
     @property
     def _writer(self):
-        return tf.compat.v1.summary.FileWriterCache.get(self._output_dir)
+        return get_file_writer(self._output_dir)
 
     def evaluate(self, checkpoint_path):
         """Returns {name: value} of the metrics, the loss (mean of the batches), the global step.
@@ -63,8 +57,8 @@ class Evaluation:
         """
         session = self._session
         with session.graph.as_default():
-            self._saver.restore(session, checkpoint_path)
-            session.run(self._local_init_op)
+            self._scaffold.saver.restore(session, checkpoint_path)
+            session.run(self._scaffold.local_init_op)
             for hook in self._hooks:
                 hook.after_create_session(session, None)
             n_batches, stops = 0, False
@@ -80,15 +74,22 @@ class Evaluation:
             result = session.run(self._values)
             for hook in self._hooks:
                 hook.end(session)
-            summary = tf.compat.v1.Summary()
-            for name in self._metrics:
-                if np.ndim(result[name]):
-                    summary.value.add(tag=name, tensor=tf.make_tensor_proto(result[name]))
-                else:
-                    summary.value.add(tag=name, simple_value=result[name])
-            self._writer.add_summary(summary, result["global_step"])
-            self._writer.flush()
+            self._write(result)
         return result
+
+    def _write(self, result):
+        summary = tf.compat.v1.Summary()
+        for name, value in result.items():
+            if isinstance(value, bytes):
+                for index, kept in enumerate(tf.compat.v1.Summary.FromString(value).value):
+                    kept.tag = f"{name}/{index}"
+                    summary.value.append(kept)
+            elif np.ndim(value):
+                summary.value.add(tag=name, tensor=tf.make_tensor_proto(value))
+            elif name != "global_step":
+                summary.value.add(tag=name, simple_value=value)
+        self._writer.add_summary(summary, result["global_step"])
+        self._writer.flush()
 
     def _run_batch(self):
         """Returns whether a hook asks to stop."""

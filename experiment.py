@@ -24,7 +24,13 @@ from model_dir import (
     save_hparams,
     set_damaged_checkpoints_aside,
 )
-from tf_estimator import CheckpointSaverHook, EvalSpec, ModeKeys, TrainSpec
+from tf_estimator import (
+    CheckpointSaverHook,
+    EvalSpec,
+    ModeKeys,
+    TrainSpec,
+    get_file_writer,
+)
 
 
 class Experiment:
@@ -41,13 +47,14 @@ class Experiment:
     Args:
       estimator: the Estimator; its params are `HParams`. When it saves, and how many checkpoints a
         cluster keeps, is decided here, not by its `RunConfig`.
-      train_input_fn, eval_input_fn: take nothing, make `(features, labels)`, tensors.
+      train_input_fn, eval_input_fn: take nothing, make `(features, labels)`, tensors, or a Dataset
+        of them; that of the evaluation has no queues.
       train_hooks, eval_hooks: lists of `SessionRunHook`; see `Evaluation` for the latter.
       train_steps: the global step at which training is done.
       eval_steps: batches of an evaluation; None for all.
       min_eval_frequency: steps from one checkpoint, and its evaluation, to the next.
       eval_name: evaluations go to the directory `eval_<eval_name>`; None for `eval`.
-      serving_input_receiver_fn: makes the inputs of an exported SavedModel.
+      serving_input_receiver_fn: makes the inputs of an exported SavedModel; None if none is.
       export_dir: where a SavedModel is exported to; None for none.
     """
 
@@ -65,6 +72,8 @@ class Experiment:
         serving_input_receiver_fn=None,
         export_dir=None,
     ):
+        if export_dir and not serving_input_receiver_fn:
+            raise ValueError("Experiment: an export_dir needs a serving_input_receiver_fn")
         self.estimator = estimator
         self.train_input_fn = train_input_fn
         self.eval_input_fn = eval_input_fn
@@ -120,6 +129,8 @@ class Experiment:
         def input_fn():
             return self.serving_input_receiver_fn().features, None
 
+        if not self.export_dir:
+            raise ValueError("Experiment: export needs an export_dir")
         with self._explained():
             check_export_dir(self.export_dir)
             return self._export(self._find_checkpoint(input_fn, ModeKeys.PREDICT))
@@ -127,7 +138,8 @@ class Experiment:
     @contextlib.contextmanager
     def _explained(self):
         """What every schedule has."""
-        self._evaluation = None  # the hooks may have served other graphs since the last schedule
+        # Since the last schedule the hooks may have served other graphs, and files been removed.
+        self._evaluation, self.results = None, {}
         with explained(self.estimator.model_dir):
             logging.info("hyperparameters: %s", self.estimator.params.to_json())
             yield
@@ -159,6 +171,7 @@ class Experiment:
                 check_export_dir(self.export_dir)
             step = self.latest_step()
             if step < self.train_steps:
+                get_file_writer(estimator.model_dir)  # before TensorFlow's hooks ask for it
                 self._keep_hparams(is_resumed=step > 0)
             yield
 
@@ -221,7 +234,7 @@ class Experiment:
         return [*self.train_hooks, *saver_hooks, self.stop_hook]
 
     def _evaluate(self, checkpoint_path=None):
-        start_time = time.time()
+        start_time = time.monotonic()
         if not self._evaluation:
             self._evaluation = Evaluation(
                 self.estimator, self.eval_input_fn, self.eval_hooks, self.eval_steps, self.eval_name
@@ -235,9 +248,9 @@ class Experiment:
             ", ".join(
                 f"{name.lower()} {value:.4f}"
                 for name, value in result.items()
-                if name != "global_step" and not np.ndim(value)
+                if name != "global_step" and isinstance(value, np.number)
             ),
-            time.time() - start_time,
+            time.monotonic() - start_time,
         )
         return result
 

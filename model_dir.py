@@ -19,6 +19,7 @@ from absl import logging
 from command_line import quote
 from errors import UserError, find_storage_problem
 from hparams import HParams
+from tf_estimator import get_features_and_labels
 
 LOCK_FILE, HOLDER_FILE = "lock", "lock_holder"
 HPARAMS_FILE = "hparams.json"
@@ -35,9 +36,6 @@ def lock(model_dir):
     Raises:
       UserError: it can't be made, or another process has the lock.
     """
-    if not tf.io.gfile.exists(model_dir):
-        # It may have been removed since it was trained in, with what these write to.
-        tf.compat.v1.summary.FileWriterCache.clear()
     _make_directory("model_dir", model_dir)
     holder_file = os.path.join(model_dir, HOLDER_FILE)
     try:
@@ -249,7 +247,7 @@ def check_checkpoint(checkpoint, estimator, input_fn, mode):
     with tf.Graph().as_default():
         tf.compat.v1.set_random_seed(estimator.config.tf_random_seed)
         tf.compat.v1.train.create_global_step()
-        features, labels = input_fn()
+        features, labels, _ = get_features_and_labels(estimator, input_fn, mode)
         estimator.model_fn(features, labels, mode, estimator.config)
         for variable in tf.compat.v1.global_variables():
             name, shape = variable.op.name, variable.shape.as_list()

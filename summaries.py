@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from command_line import quote
 from pictures import draw_confusion_matrix, draw_mistakes
+from tf_estimator import get_file_writer
 
 N_MISTAKES = 25
 N_SCORES = 201  # bins of a probability; as many as TensorBoard's precision-recall curves have
@@ -49,7 +50,7 @@ class RunSummaryHook(tf.compat.v1.train.SessionRunHook):
             f"| hyperparameter | value |\n| --- | --- |\n{rows}"
         )
         step = session.run(tf.compat.v1.train.get_global_step())
-        writer = tf.compat.v1.summary.FileWriterCache.get(self._output_dir)
+        writer = get_file_writer(self._output_dir)
         for summary in (
             hparams.experiment_pb(hparam_infos, metric_infos),
             hparams.session_start_pb(self._hparams),
@@ -62,7 +63,7 @@ class RunSummaryHook(tf.compat.v1.train.SessionRunHook):
         from tensorboard.plugins.hparams import summary as hparams
 
         summary = hparams.session_end_pb(api_pb2.STATUS_SUCCESS)
-        tf.compat.v1.summary.FileWriterCache.get(self._output_dir).add_summary(summary)
+        get_file_writer(self._output_dir).add_summary(summary)
 
 
 class EvaluationSummaryHook(tf.compat.v1.train.SessionRunHook):
@@ -123,7 +124,7 @@ class EvaluationSummaryHook(tf.compat.v1.train.SessionRunHook):
             mistakes = [kept[is_mistake] for kept in values["mistakes"]]
             add_picture(summary, "mistakes/confusion_matrix", draw_confusion_matrix(confusion))
             add_picture(summary, "mistakes/most_confident", draw_mistakes(*mistakes))
-        tf.compat.v1.summary.FileWriterCache.get(self._output_dir).add_summary(summary, step)
+        get_file_writer(self._output_dir).add_summary(summary, step)
 
 
 def confusion_matrix(labels, classes, n_classes):

@@ -139,6 +139,43 @@ def install():
             sys.modules[f"{parent}.estimator.tpu"] = namespace.tpu
 
 
+def get_features_and_labels(estimator, input_fn, mode):
+    """Calls an input_fn as the Estimator does; returns `(features, labels, hooks)`.
+
+    The hooks initialize the iterator of a Dataset. What does this in the Estimator is not public.
+    """
+    return estimator._get_features_and_labels_from_input_fn(input_fn, mode)
+
+
+def build_evaluation(estimator, input_fn, hooks):
+    """Builds in the default graph what `estimator.evaluate` builds, and does not run it.
+
+    Returns the Scaffold, an operation that takes in a batch, `{name: value}` of the metrics, the
+    loss and the global step, and all hooks. The public way is to build it anew for each checkpoint.
+    """
+    # A warm start is for what has no checkpoint.
+    return estimator._evaluate_build_graph(input_fn, hooks, checkpoint_path="restored later")
+
+
+def get_file_writer(output_dir):
+    """Returns the FileWriter of a directory from `FileWriterCache`; puts a new one there if needed.
+
+    A new one is needed, too, where the files of the last were removed: it would go on writing to
+    them. Its file is named by the process as well, as TensorFlow names one by the second only, and
+    two processes would write to one. Nothing public puts a writer into the cache.
+    """
+    cache = tf.compat.v1.summary.FileWriterCache
+    with cache._lock, tf.Graph().as_default():
+        has_events = tf.io.gfile.isdir(output_dir) and any(
+            name.startswith("events.out.tfevents.") for name in tf.io.gfile.listdir(output_dir)
+        )
+        if not has_events or output_dir not in cache._cache:
+            cache._cache[output_dir] = tf.compat.v1.summary.FileWriter(
+                output_dir, filename_suffix=f".{os.getpid()}"
+            )
+        return cache._cache[output_dir]
+
+
 class CheckpointSaverHook(tf.compat.v1.train.CheckpointSaverHook):
     """Saves at multiples of `save_steps`, also when the run before stopped between two of them."""
 

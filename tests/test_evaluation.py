@@ -1,5 +1,4 @@
 import os
-import types
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import inputs
 from evaluation import Evaluation, find_evaluated_steps
 from hparams import HParams
 from mnist_estimator import get_estimator
-from tf_estimator import EstimatorSpec, ModeKeys, RunConfig
+from tf_estimator import Estimator, EstimatorSpec, ModeKeys, RunConfig
 
 
 @pytest.fixture
@@ -117,33 +116,27 @@ def test_hooks_of_the_model_and_the_session_of_the_configuration_are_used(tmp_pa
     hook, modes = CountingHook(), []
 
     def model_fn(features, labels, mode, config):
-        modes.append((mode, config, features.device, labels.device))
+        modes.append((mode, config.model_dir, features.device, labels.device))
         weights = tf.compat.v1.get_variable("weights", initializer=tf.ones([1000]))
         return EstimatorSpec(mode, loss=weights[0] * 2, evaluation_hooks=[hook])
 
     session_config = n_threads and tf.compat.v1.ConfigProto(intra_op_parallelism_threads=n_threads)
-    estimator = types.SimpleNamespace(
-        config=RunConfig(session_config=session_config),
-        eval_dir=lambda name: str(tmp_path / "eval"),
-        model_fn=model_fn,
-    )
+    estimator = Estimator(model_fn, config=RunConfig(str(tmp_path), session_config=session_config))
     save_checkpoints(tmp_path, 7)
     subject = Evaluation(estimator, lambda: (tf.ones([1]), tf.ones([1])), [], steps=2)
     assert subject.evaluate(str(tmp_path / "model.ckpt-7"))["loss"] == 2
-    [(mode, config, *devices)] = modes
-    assert (mode, config) == (ModeKeys.EVAL, estimator.config)
+    [(mode, config_model_dir, *devices)] = modes
+    assert (mode, config_model_dir) == (ModeKeys.EVAL, str(tmp_path))
     assert {tf.DeviceSpec.from_string(device).device_type for device in devices} == {"CPU"}
     assert len(hook.contexts) == 2
-    expected = session_config or tf.compat.v1.ConfigProto(allow_soft_placement=True)
-    assert hook.contexts[0].session._config == expected
+    assert hook.contexts[0].session._config == estimator.config.session_config
+    assert not n_threads or estimator.config.session_config == session_config
     assert hook.contexts[0].original_args.fetches is not None
 
 
 def evaluation_of(model_fn, directory, hooks=(), input_fn=None, steps=2):
     """An Evaluation of this model on `steps` batches of one feature."""
-    estimator = types.SimpleNamespace(
-        config=RunConfig(), eval_dir=lambda name: str(directory / "eval"), model_fn=model_fn
-    )
+    estimator = Estimator(model_fn, config=RunConfig(str(directory)))
     save_checkpoints(directory, 7)
     subject = Evaluation(estimator, input_fn or (lambda: (tf.ones([1]), None)), hooks, steps)
     return lambda: subject.evaluate(str(directory / "model.ckpt-7"))
@@ -198,6 +191,43 @@ def test_an_evaluation_without_a_batch_is_an_error(tmp_path):
     assert evaluate()["batches"] == 3
     with pytest.raises(ValueError, match="an evaluation without a batch"):
         evaluate()
+
+
+def test_queues_are_an_error(tmp_path):
+    def input_fn():
+        return tf.compat.v1.train.batch([1.0], 1), None
+
+    with pytest.raises(ValueError, match=r"input_fn has queues.*make a tf\.data\.Dataset"):
+        evaluation_of(weighed, tmp_path, input_fn=input_fn)
+
+
+def test_a_metric_may_not_have_the_name_of_the_loss(tmp_path):
+    def model_fn(features, labels, mode):
+        metrics = {"loss": tf.compat.v1.metrics.mean(features)}
+        return EstimatorSpec(mode, loss=features[0], eval_metric_ops=metrics)
+
+    with pytest.raises(ValueError, match='Metric with name "loss" is not allowed'):
+        evaluation_of(model_fn, tmp_path)
+
+
+def test_the_scaffold_of_a_model_restores_what_it_says(tmp_path):
+    def model_fn(features, labels, mode):
+        shadow = tf.compat.v1.get_variable("shadow", [1000])
+        step = tf.compat.v1.train.get_global_step()
+        saver = tf.compat.v1.train.Saver({"weights": shadow, "global_step": step})
+        scaffold = tf.compat.v1.train.Scaffold(saver=saver)
+        return EstimatorSpec(mode, loss=shadow[0], scaffold=scaffold)
+
+    assert evaluation_of(model_fn, tmp_path)()["loss"] == 1
+
+
+def test_a_metric_may_be_a_summary(tmp_path):
+    def model_fn(features, labels, mode):
+        metrics = {"shown": (tf.compat.v1.summary.scalar("any", 3.0), tf.no_op())}
+        return EstimatorSpec(mode, loss=features[0], eval_metric_ops=metrics)
+
+    evaluation_of(model_fn, tmp_path)()
+    assert read_scalars(tmp_path / "eval", "shown/0") == {0: 3}
 
 
 def write_events(directory, tag, *steps):

@@ -10,7 +10,7 @@ import types
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import first_batch
+from conftest import first_batch, read_scalars
 
 import experiment as experiment_module
 import inputs
@@ -298,11 +298,57 @@ def test_one_experiment_may_run_several_schedules(tmp_path):
     assert subject.evaluate() == subject.evaluate() == result
 
 
-def test_a_model_dir_that_was_removed_is_made_anew(tmp_path):
-    for _ in range(2):
-        assert tiny(tmp_path / "model", train_steps=3).train_and_evaluate()["global_step"] == 3
+@pytest.mark.parametrize("removed", ["model", "model/*", "model/eval_validation"])
+def test_what_was_removed_from_a_model_dir_is_made_anew(tmp_path, removed):
+    for train_steps in (3, 6):
+        result = tiny(tmp_path / "model", train_steps=train_steps).train_and_evaluate()
+        assert result["global_step"] == train_steps
+        assert scalars(tmp_path / "model")
         assert scalars(tmp_path / "model" / "eval_validation")
-        shutil.rmtree(tmp_path / "model")
+        for path in tmp_path.glob(removed):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def test_a_run_leaves_the_curves_of_another_alone(tmp_path):
+    tiny(tmp_path / "first", train_steps=3).train()
+    writer = tf.compat.v1.summary.FileWriterCache.get(str(tmp_path / "first"))
+    tiny(tmp_path / "second", train_steps=3).train()
+    summary = tf.compat.v1.Summary()
+    summary.value.add(tag="later", simple_value=0.5)
+    writer.add_summary(summary, 7)
+    writer.flush()
+    assert read_scalars(tmp_path / "first", "later") == {7: 0.5}
+
+
+def test_inputs_may_be_datasets(tmp_path):
+    def input_fn():
+        images, labels = tf.ones([4, 28, 28]), tf.zeros([4], tf.int64)
+        return tf.data.Dataset.from_tensor_slices((images, labels)).batch(2)
+
+    subject = tiny(tmp_path, train_steps=2, min_eval_frequency=1)
+    subject.train_input_fn = subject.eval_input_fn = input_fn
+    subject.train_and_evaluate()
+    assert list(subject.results) == [1, 2]
+    assert subject.evaluate()["global_step"] == 2
+
+
+def test_an_export_needs_a_directory_and_its_inputs(tmp_path):
+    with pytest.raises(ValueError, match="export needs an export_dir"):
+        tiny(tmp_path).export()
+    with pytest.raises(ValueError, match="an export_dir needs a serving_input_receiver_fn"):
+        Experiment(None, None, None, [], [], 1, 1, 1, export_dir="export")
+
+
+@pytest.mark.skipif(not os.path.isdir("/sys/kernel"), reason="there is no /sys")
+def test_events_that_cannot_be_written_are_told_before_training(tmp_path):
+    experiment(tmp_path, train_steps=1).train()
+    shutil.rmtree(tmp_path / "eval_validation")
+    (tmp_path / "eval_validation").symlink_to("/sys/kernel")
+    subject = experiment(tmp_path, train_steps=2)
+    for schedule in (subject.train_and_evaluate, subject.evaluate):
+        with pytest.raises(UserError, match=r"eval_validation/events.*: Permission denied; "):
+            schedule()
+    assert subject.latest_step() == 1
 
 
 def test_one_checkpoint_may_be_kept(tmp_path):
@@ -493,7 +539,7 @@ def test_weights_that_are_not_finite_are_seen_before_any_listener_sees_them(tmp_
 
 def test_lines_of_a_run_that_goes_on(tmp_path, caplog, monkeypatch):
     moments = iter(range(100))
-    clock = types.SimpleNamespace(time=lambda: 1.5 * next(moments))
+    clock = types.SimpleNamespace(monotonic=lambda: 1.5 * next(moments))
     monkeypatch.setattr(experiment_module, "time", clock)
     tiny(tmp_path, train_steps=1200, min_eval_frequency=1000).train()
     caplog.set_level("INFO", logger="absl")
@@ -513,6 +559,7 @@ def test_lines_of_a_run_that_goes_on(tmp_path, caplog, monkeypatch):
         f"evaluation at step 2,000: accuracy 1.0000, loss {loss:.4f}, in 1.50 s",
         hyperparameters,
         f"{tmp_path} is at step 2,000 already, train_steps is 2,000: nothing left to train",
+        f"evaluation at step 2,000: accuracy 1.0000, loss {loss:.4f}, in 1.50 s",
     ]
 
 

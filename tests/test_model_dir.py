@@ -15,7 +15,7 @@ import model_dir
 from errors import UserError
 from hparams import HParams
 from model_dir import find_whole_checkpoint, load_hparams, lock, save_hparams
-from tf_estimator import RunConfig
+from tf_estimator import Estimator, EstimatorSpec, RunConfig
 
 
 def damage(directory, step):
@@ -215,8 +215,9 @@ def another_model(**shapes):
     def make_variables(features, labels, mode, config):
         for name, shape in shapes.items():
             tf.compat.v1.get_variable(name, shape)
+        return EstimatorSpec(mode, predictions=tf.zeros([1]))
 
-    return types.SimpleNamespace(model_fn=make_variables, config=RunConfig())
+    return Estimator(make_variables, config=RunConfig("/nowhere"))
 
 
 @pytest.mark.parametrize(
@@ -230,7 +231,7 @@ def test_a_checkpoint_of_another_model_says_where_they_differ(tmp_path, shapes, 
     save_checkpoints(tmp_path, 7)
     path = f"{tmp_path}/model.ckpt-7"
     with pytest.raises(UserError) as error:
-        model_dir.check_checkpoint(path, another_model(**shapes), lambda: (None, None), "train")
+        model_dir.check_checkpoint(path, another_model(**shapes), lambda: ({}, None), "infer")
     assert str(error.value) == (
         f"{path} is of another model: {words}; "
         "give another --model_dir or the hyperparameters of that model"

@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import os
 import shutil
 
 import numpy as np
@@ -176,3 +177,13 @@ def test_a_strategy_on_the_one_machine_of_a_cluster_is_not_refused(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", f'{{"cluster": {{"master": ["a:1"]}}, {task}}}')
     strategy = tf_estimator.tf.distribute.OneDeviceStrategy("/cpu:0")
     assert tf_estimator.RunConfig(train_distribute=strategy).train_distribute is strategy
+
+
+def test_two_processes_do_not_write_to_one_file_of_events(tmp_path):
+    writer = tf_estimator.get_file_writer(str(tmp_path))
+    [events] = tmp_path.iterdir()
+    assert events.name.endswith(f".{os.getpid()}")
+    assert tf_estimator.get_file_writer(str(tmp_path)) is writer
+    events.unlink()
+    tf_estimator.get_file_writer(str(tmp_path)).flush()
+    assert len(list(tmp_path.iterdir())) == 1
