@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 
 from absl import app, flags
@@ -14,6 +15,8 @@ from absl import app, flags
 
 def parse_flags(argv):
     """Returns the arguments that are no flags; answers --help; exits with 2 for a usage error."""
+    if sys.stderr is None:  # closed: print would take standard output for it
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     app.define_help_flags()
     try:
         return flags.FLAGS(argv)
@@ -32,6 +35,7 @@ def check_model_dir(model_dir):
     """Exits with 2 if TensorFlow would find no files there, or those of other directories."""
     if not model_dir:
         end("--model_dir is empty; give a directory")
+    check_encoding("model_dir", model_dir)
     for character in "*?[" + "\\" * (os.name == "posix"):
         if character in model_dir:
             end(
@@ -40,9 +44,25 @@ def check_model_dir(model_dir):
             )
 
 
-def discard_output():
-    """Sends what is printed from here on nowhere, as nobody reads it."""
+def check_encoding(flag, path):
+    """Exits with 2 if a path has bytes that are no text: TensorFlow takes text only."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        end(f"--{flag} {path!a} is not UTF-8, or the locale is not; give another directory")
+
+
+def discard_output(error):
+    """Sends what is printed from here on nowhere, after an OSError of standard output.
+
+    Returns whether something is wrong, and says so: not if who reads has read enough, as `head -1`.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return False
+    script = os.path.basename(sys.argv[0])
+    print(f"{script}: standard output: {error.strerror}", file=sys.stderr)
+    return True
 
 
 def end_on_signals(exit_process):
@@ -67,6 +87,10 @@ def import_tensorflow():
     os.environ["KERAS_BACKEND"] = "tensorflow"
     # A GPU's memory is taken as it is needed, not all at once.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    try:
+        tempfile.gettempdir()  # TensorFlow asks for it
+    except OSError as error:
+        sys.exit(f"{os.path.basename(sys.argv[0])}: {error.strerror}; set TMPDIR to one")
     asked_for = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("0", "1")
     tail = shutil.which("tail")  # Windows has none
     if asked_for or tail is None or sys.stderr is None:  # None if the descriptor is closed

@@ -32,11 +32,11 @@ class UserError(ValueError):
 @contextlib.contextmanager
 def explained(model_dir):
     """Raises a `UserError` where training diverged or a file can't be used."""
-    previous_excepthook = threading.excepthook
+    previous_excepthook, is_over = threading.excepthook, False
 
     def excepthook(args):
         # The thread that writes events; the main thread raises the same error afterwards.
-        if not find_storage_problem(args.exc_value, model_dir):
+        if is_over or not find_storage_problem(args.exc_value, model_dir):
             previous_excepthook(args)
 
     threading.excepthook = excepthook
@@ -47,7 +47,7 @@ def explained(model_dir):
             "training diverged, the loss is not a number any more; the last checkpoint is "
             f"{tf.train.latest_checkpoint(model_dir)}; give a smaller --hparams learning_rate"
         ) from error
-    except (OSError, RuntimeError, tf.errors.OpError) as error:
+    except (OSError, RuntimeError, IndexError, tf.errors.OpError) as error:  # EFBIG: IndexError
         problem = find_storage_problem(error, model_dir)
         if not problem:
             raise
@@ -56,6 +56,7 @@ def explained(model_dir):
             "run the same command again once this is mended"
         ) from error
     finally:
+        is_over = True  # with another Experiment in another thread it may stay in the chain
         threading.excepthook = previous_excepthook
 
 
@@ -67,4 +68,6 @@ def find_storage_problem(error, model_dir):
         path, _, cause = line.rpartition("; ")
         if cause in _CAUSES:
             return f"{path or model_dir}: {cause}"
+        if line.endswith(" is not a directory"):
+            return line
     return None

@@ -7,9 +7,12 @@ one raised.
 
 import concurrent.futures
 import contextlib
+import errno
+import os
 import signal
 import time
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -62,15 +65,15 @@ class ProgressHook(tf.compat.v1.train.SessionRunHook):
 
     def after_create_session(self, session, coord):
         self._first_step = self._last_step = session.run(self._global_step)
-        self._start_time = time.time()
+        self._start_time = time.monotonic()
         self._step_time = 0
 
     def before_run(self, run_context):
-        self._before_run_time = time.time()
+        self._before_run_time = time.monotonic()
         return tf.compat.v1.train.SessionRunArgs(self._fetches)
 
     def after_run(self, run_context, run_values):
-        self._step_time += time.time() - self._before_run_time
+        self._step_time += time.monotonic() - self._before_run_time
         # The step was fetched beside the update, so it may or may not include it.
         due = self._last_step - self._last_step % 100 + 100
         if run_values.results["stale_step"] + 1 < due:
@@ -78,7 +81,7 @@ class ProgressHook(tf.compat.v1.train.SessionRunHook):
         step = run_context.session.run(self._global_step)
         if step < due:
             return
-        elapsed = time.time() - self._start_time
+        elapsed = time.monotonic() - self._start_time
         seconds_left = elapsed * (self._train_steps - step) / (step - self._first_step)
         steps_per_second = (step - self._last_step) / self._step_time
         logging.info(
@@ -135,33 +138,37 @@ class CheckpointGuard(tf.compat.v1.train.CheckpointSaverListener):
     """Keeps a diverged model from being saved, and events from being lost to a kill.
 
     The loss of a step is that of the weights before it: the NaN that ends training comes too late
-    to keep the weights that the step left out of a checkpoint.
+    to keep the weights that the step left out of a checkpoint. What is not trained may start at
+    infinity, as the best loss so far does.
     """
 
     def __init__(self, model_dir):
         self._model_dir = model_dir
 
     def begin(self):
-        self._is_finite = tf.reduce_all(
-            [
-                tf.reduce_all(tf.math.is_finite(variable))
-                for variable in tf.compat.v1.global_variables()
-                if variable.dtype.is_floating
-            ]
-        )
+        variables = [v for v in tf.compat.v1.global_variables() if v.dtype.is_floating]
+        self._is_finite = [tf.reduce_all(tf.math.is_finite(variable)) for variable in variables]
+        self._has_to_be = None
+        self._is_trained = [variable.trainable for variable in variables]
 
     def before_save(self, session, global_step_value):
-        if not session.run(self._is_finite):
+        if not tf.io.gfile.isdir(self._model_dir):
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), self._model_dir)
+        is_finite = np.array(session.run(self._is_finite), bool)
+        if self._has_to_be is None:
+            self._has_to_be = is_finite | self._is_trained
+        if (self._has_to_be & ~is_finite).any():
             raise tf.compat.v1.train.NanLossDuringTrainingError
         # Training goes on from this checkpoint, so its curves have to reach as far.
         tf.compat.v1.summary.FileWriterCache.get(self._model_dir).flush()
 
 
 class StopHook(tf.compat.v1.train.SessionRunHook):
-    """Stops training after the current step once SIGINT (Ctrl-C) or SIGTERM came.
+    """Stops training after the current step once a signal came.
 
-    `signal_number` is None until then. The hook belongs behind the one that saves checkpoints, so
-    that a signal during an evaluation does not cost another step. A second signal ends the process.
+    SIGINT (Ctrl-C), SIGTERM or SIGHUP (a terminal was closed); until then `signal_number` is None.
+    The hook belongs behind the one that saves checkpoints, so that a signal during an evaluation
+    does not cost another step.
     """
 
     def __init__(self):
@@ -171,12 +178,17 @@ class StopHook(tf.compat.v1.train.SessionRunHook):
     def handlers(self):
         """Handles the signals in the `with` block; does nothing where they can't be handled.
 
-        A second signal ends the process. After the block, when all is saved, the first is passed on
-        to who handled it before: Ctrl-C is a KeyboardInterrupt then, in a notebook, too.
+        A second SIGINT or SIGTERM ends the process. After the block, when all is saved, the signal
+        is passed on to who handled it before: Ctrl-C is a KeyboardInterrupt then, in a notebook,
+        too.
         """
         self.signal_number = None
+        handled = list(_STOP_SIGNALS)
+        hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+        if hang_up and signal.getsignal(hang_up) != signal.SIG_IGN:  # as `nohup` has it
+            handled.append(hang_up)
         try:
-            previous = {number: signal.signal(number, self._handle) for number in _STOP_SIGNALS}
+            previous = {number: signal.signal(number, self._handle) for number in handled}
         except ValueError:  # not in the main thread
             previous = {}
         try:

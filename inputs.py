@@ -55,7 +55,10 @@ def read_data_sets(data_dir, n_classes=10):
     if "://" in str(data_dir):
         raise UserError(f"--data_dir {data_dir}: has to be a local directory; copy the files there")
     data_dir = pathlib.Path(data_dir)
-    paths = _find_files(data_dir)
+    try:
+        paths = _find_files(data_dir)
+    except OSError as error:
+        raise UserError(f"--data_dir {data_dir}: {error.strerror}; give another one") from None
     train = _read_data_set(paths[TRAIN_IMAGES], paths[TRAIN_LABELS], n_classes)
     test = _read_data_set(paths[TEST_IMAGES], paths[TEST_LABELS], n_classes)
     if len(train.labels) <= VALIDATION_SIZE:
@@ -76,6 +79,9 @@ def _find_files(data_dir):
     for link in (data_dir, *itertools.chain(*candidates.values())):
         if link.is_symlink() and not link.exists():
             raise UserError(f"{link}: a link to {os.readlink(link)}, which is not there; mend it")
+    for plain, compressed in candidates.values():
+        if plain.exists() and compressed.exists():
+            raise UserError(f"{plain}: is there with .gz and without; remove one of them")
     paths = {name: path for name in FILE_NAMES for path in candidates[name] if path.exists()}
     missing = [name for name in FILE_NAMES if name not in paths]
     if len(missing) == len(FILE_NAMES) and _is_empty(data_dir):
@@ -93,7 +99,10 @@ def _is_empty(data_dir):
     """Whether there is nothing but hidden files; so it is if there is no such directory."""
     if data_dir.exists() and not data_dir.is_dir():
         raise UserError(f"--data_dir {data_dir} is a file; give a directory")
-    return not data_dir.exists() or all(path.name.startswith(".") for path in data_dir.iterdir())
+    # A new volume has a directory lost+found.
+    return not data_dir.exists() or all(
+        path.name.startswith(".") or path.name == "lost+found" for path in data_dir.iterdir()
+    )
 
 
 def _copy_bundled_files(data_dir):

@@ -64,7 +64,7 @@ def main():
     for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)
-    start_time = time.time()
+    start_time = time.monotonic()
     _, processes = start_cluster(options.workers, options.arguments)
 
     def print_output(name, process):
@@ -72,9 +72,9 @@ def main():
             try:
                 # At once with its end, as other threads print, too; who is killed may leave none.
                 text = line.rstrip("\n") + "\n"
-                print(f"{time.time() - start_time:6.1f} s {name}: {text}", end="", flush=True)
-            except BrokenPipeError:  # who reads has read enough; the cluster goes on
-                command_line.discard_output()
+                print(f"{time.monotonic() - start_time:6.1f} s {name}: {text}", end="", flush=True)
+            except OSError as error:  # the cluster goes on
+                command_line.discard_output(error)
 
         for line in process.stdout:
             print_line(line)

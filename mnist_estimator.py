@@ -65,6 +65,8 @@ def check_flags(argv):
     for name in ("data_dir", "export_dir"):
         if FLAGS[name].value == "":
             command_line.end(f"--{name} is empty; give a directory")
+    if FLAGS.export_dir:
+        command_line.check_encoding("export_dir", FLAGS.export_dir)
     if FLAGS.schedule == "export" and not FLAGS.export_dir:
         command_line.end("--schedule=export needs --export_dir, where to write the SavedModel")
     if FLAGS.schedule == "evaluate" and FLAGS.export_dir:
@@ -104,7 +106,7 @@ def run_experiment(argv):
     command_line.end_on_signals(sys.exit)
     tf_estimator.set_up_logging()
     gc.freeze()  # the collector need not look through all of TensorFlow each time
-    start_time = time.time()
+    start_time = time.monotonic()
     model_dir = os.path.expanduser(FLAGS.model_dir)
     trains = FLAGS.schedule in ("train_and_evaluate", "train")
     try:
@@ -125,7 +127,7 @@ def run_experiment(argv):
     except (UserError, OSError) as error:
         sys.exit(f"mnist_estimator.py: {error}")
     if trains and result:
-        log_summary(result, model_dir, time.time() - start_time)
+        log_summary(result, model_dir, time.monotonic() - start_time)
 
 
 def get_run_config(model_dir, seed, schedule):
@@ -138,7 +140,7 @@ def get_run_config(model_dir, seed, schedule):
     try:
         run_config = tf_estimator.RunConfig(model_dir=model_dir, tf_random_seed=seed)
     except (TypeError, ValueError) as error:  # it reads TF_CONFIG as well
-        raise UserError(f"TF_CONFIG: {error}") from error
+        raise UserError(f"TF_CONFIG: {' '.join(str(error).split())}") from error
     if not is_cluster:
         return run_config
     if schedule != "train_and_evaluate":

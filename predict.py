@@ -7,6 +7,7 @@ image."
 """
 
 import collections
+import contextlib
 import json
 import os
 import pathlib
@@ -74,7 +75,8 @@ def main(argv):
 
     def report(path, error):
         failures.append(path)
-        print(f"{path}: {error}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # as a log on a full disk; the answers matter more
+            print(f"{path}: {error}", file=sys.stderr)
 
     paths = find_images(argv[1:], report)
     try:
@@ -86,9 +88,7 @@ def main(argv):
             else:
                 print(to_text(path, prediction, FLAGS.top_k), flush=True)
     except OSError as error:  # of standard output, as those of the images are reported
-        command_line.discard_output()
-        if not isinstance(error, BrokenPipeError):  # who reads has read enough, as `| head -1` does
-            print(f"predict.py: standard output: {error.strerror}", file=sys.stderr)
+        if command_line.discard_output(error):
             return 1
     return 1 if failures else 0
 

@@ -59,6 +59,9 @@ def test_help_lists_the_hyperparameters_with_their_defaults(run_with_tensorflow)
         ("mnist_estimator.py", ["--model_dir=run[1]"], "takes [ for a pattern of names"),
         ("mnist_estimator.py", ["--model_dir=run?"], "takes ? for a pattern of names"),
         ("mnist_estimator.py", ["--model_dir=run*"], "takes * for a pattern of names"),
+        ("mnist_estimator.py", ["--model_dir=run\udcff"], "--model_dir 'run\\udcff' is not UTF-8"),
+        ("mnist_estimator.py", ["--export_dir=\udcff"], "--export_dir '\\udcff' is not UTF-8"),
+        ("predict.py", ["--model_dir=run\udcff", "image.png"], "is not UTF-8"),
         ("mnist_estimator.py", ["--model_dir="], "--model_dir is empty"),
         ("mnist_estimator.py", ["--data_dir="], "--data_dir is empty"),
         ("mnist_estimator.py", ["--export_dir="], "--export_dir is empty"),
@@ -184,3 +187,27 @@ def test_the_import_works_without_stderr():
 def test_notices_that_were_asked_for_are_shown():
     process = run_python("-c", f"{IMPORT}; import tensorflow", TF_CPP_MIN_LOG_LEVEL="0")
     assert "oneDNN" in process.stderr
+
+
+def test_errors_do_not_go_among_the_answers_where_standard_error_is_closed():
+    code = """
+import os, sys
+os.close(2)
+sys.stderr = None
+import command_line
+command_line.parse_flags(["predict.py"])
+command_line.end("an error")
+"""
+    process = run_python("-c", code)
+    assert (process.returncode, process.stdout, process.stderr) == (2, "", "")
+
+
+def test_a_machine_without_a_temporary_directory_is_a_line():
+    code = (
+        f"import sys, tempfile; tempfile._candidate_tempdir_list = lambda: ['/nowhere']; {IMPORT}"
+    )
+    process = run_python("-c", code)
+    assert process.returncode == 1
+    [line] = process.stderr.splitlines()
+    assert "No usable temporary directory found" in line
+    assert line.endswith("; set TMPDIR to one")

@@ -31,6 +31,7 @@ def test_a_file_that_cannot_be_written_is_a_line(number):
     message = f"Save failed:\nmodel/model.ckpt-7; {cause}\n\t [[node save]]"
     assert line_for(tf.errors.OpError(None, None, message, number)) == line
     assert line_for(RuntimeError(message)) == line
+    assert line_for(IndexError(message)) == line
     assert line_for(OSError(number, cause, "model/model.ckpt-7")) == line
     assert line_for(OSError(number, cause)) == f"model: {cause}; {ADVICE}"
     assert line_for(RuntimeError(cause)) == f"model: {cause}; {ADVICE}"
@@ -39,6 +40,11 @@ def test_a_file_that_cannot_be_written_is_a_line(number):
 def test_a_file_that_is_not_there_is_a_line():
     error = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "hparams.json")
     assert line_for(error) == f"hparams.json: No such file or directory; {ADVICE}"
+
+
+def test_a_file_in_the_place_of_a_directory_is_a_line():
+    error = tf.errors.FailedPreconditionError(None, None, "model/eval is not a directory")
+    assert line_for(error) == f"model/eval is not a directory; {ADVICE}"
 
 
 def test_a_diverged_training_names_the_last_checkpoint(tmp_path):
@@ -58,6 +64,7 @@ def test_a_diverged_training_names_the_last_checkpoint(tmp_path):
         ValueError("a bug"),
         OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN)),
         RuntimeError("graph; a bug"),
+        IndexError("a bug"),
     ],
 )
 def test_other_errors_are_passed_on(error):
@@ -86,3 +93,16 @@ def test_a_thread_is_silent_about_what_the_main_thread_raises_too(monkeypatch):
         raise full
     assert seen == [other]
     assert threading.excepthook is before
+
+
+def test_what_two_runs_in_threads_leave_behind_hides_nothing(monkeypatch):
+    seen = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: seen.append(args.exc_value))
+    first, second = explained("first"), explained("second")
+    for enter_or_exit in (first.__enter__, second.__enter__):
+        enter_or_exit()
+    for run in (first, second):
+        run.__exit__(None, None, None)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    threading.excepthook(threading.ExceptHookArgs([OSError, full, None, None]))
+    assert seen == [full]

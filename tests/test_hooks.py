@@ -57,7 +57,7 @@ class Clock:
     def __init__(self):
         self.now = 1e9
 
-    def time(self):
+    def monotonic(self):
         return self.now
 
     def step(self):
@@ -189,18 +189,54 @@ def test_time_is_in_minutes_and_seconds(seconds, text):
     assert hooks.format_time(seconds) == text
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP")
+def test_a_terminal_that_is_closed_stops_it_unless_that_is_ignored():
+    passed_on, stop_hook = [], hooks.StopHook()
+    before = signal.signal(signal.SIGHUP, lambda *args: passed_on.append(args[0]))
+    try:
+        with stop_hook.handlers():
+            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGHUP)  # of the shell, and of the terminal itself
+            assert not passed_on
+        assert passed_on == [stop_hook.signal_number] == [signal.SIGHUP]
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with stop_hook.handlers():
+            signal.raise_signal(signal.SIGHUP)
+        assert stop_hook.signal_number is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("trainable", [True, False])
-def test_weights_that_are_not_finite_stop_the_save(value, trainable):
+def test_weights_that_are_not_finite_stop_the_save(tmp_path, value, trainable):
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.compat.v1.train.create_global_step()
-        for name, initial in (("whole", [1.0, 2.0]), ("broken", [1.0, value])):
-            tf.compat.v1.get_variable(name, initializer=initial, trainable=trainable)
+        for name in ("whole", "broken"):
+            variable = tf.compat.v1.get_variable(name, initializer=[1.0, 2.0], trainable=trainable)
         session.run(tf.compat.v1.global_variables_initializer())
-        guard = hooks.CheckpointGuard("nowhere")
+        guard = hooks.CheckpointGuard(str(tmp_path))
         guard.begin()
+        guard.before_save(session, 0)
+        variable.load([1.0, value], session)
         with pytest.raises(tf.compat.v1.train.NanLossDuringTrainingError):
             guard.before_save(session, 1)
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_only_what_is_not_trained_may_start_at_infinity(tmp_path, trainable):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        best = tf.compat.v1.get_variable("best", initializer=float("inf"), trainable=trainable)
+        session.run(tf.compat.v1.global_variables_initializer())
+        guard = hooks.CheckpointGuard(str(tmp_path))
+        guard.begin()
+        if trainable:
+            with pytest.raises(tf.compat.v1.train.NanLossDuringTrainingError):
+                guard.before_save(session, 0)
+        else:
+            for value in (float("inf"), 3.0):
+                best.load(value, session)
+                guard.before_save(session, 0)
 
 
 def test_the_curves_reach_as_far_as_a_checkpoint(tmp_path):
@@ -245,3 +281,12 @@ def test_a_signal_is_kept_and_a_second_one_left_to_the_system(number):
     finally:
         for each, handler in zip(numbers, before):
             signal.signal(each, handler)
+
+
+def test_a_model_dir_that_is_gone_is_told_by_its_name(tmp_path):
+    with tf.Graph().as_default():
+        guard = hooks.CheckpointGuard(str(tmp_path / "gone"))
+        guard.begin()
+        with pytest.raises(FileNotFoundError) as error:
+            guard.before_save(None, 1)
+    assert error.value.filename == str(tmp_path / "gone")

@@ -73,6 +73,25 @@ def test_hidden_files_do_not_count(tmp_path):
     assert len(inputs.read_data_sets(tmp_path).test.labels) == 10000
 
 
+def test_a_new_volume_is_empty(tmp_path):
+    (tmp_path / "lost+found").mkdir()
+    assert len(inputs.read_data_sets(tmp_path).test.labels) == 10000
+
+
+def test_a_file_with_gz_and_without_is_an_error(data_dir):
+    (data_dir / inputs.TEST_LABELS).touch()
+    with pytest.raises(UserError) as error:
+        inputs.read_data_sets(data_dir)
+    path = data_dir / inputs.TEST_LABELS
+    assert str(error.value) == f"{path}: is there with .gz and without; remove one of them"
+
+
+def test_a_directory_that_cannot_be_used_is_told_by_its_flag(tmp_path):
+    data_dir = tmp_path / ("n" * 300)
+    with pytest.raises(UserError, match=f"--data_dir {data_dir}: File name too long; give another"):
+        inputs.read_data_sets(data_dir)
+
+
 def test_directory_with_other_files_gets_nothing(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(

@@ -1,10 +1,11 @@
 """A cluster of scripts that say which task they are, in the place of mnist_estimator.py."""
 
 import json
+import os
 import signal
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, run_python
 
 import local_cluster
 
@@ -132,6 +133,21 @@ def test_a_cluster_goes_on_when_nobody_reads(start):
     process = start(SCRIPT + "print('x' * 10**6)", "--workers", "0")
     process.stdout.close()
     assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_cluster_goes_on_when_its_output_finds_no_room(tmp_path):
+    code = f"""
+import pathlib, local_cluster
+local_cluster.SCRIPT = pathlib.Path({str(tmp_path / "script.py")!r})
+local_cluster.main()
+"""
+    (tmp_path / "script.py").write_text("print('x' * 10**6)")
+    with open("/dev/full", "w") as full:
+        process = run_python("-c", code, "--workers", "0", stdout=full)
+    line = "-c: standard output: No space left on device"
+    assert process.returncode == 0
+    assert set(process.stderr.splitlines()) == {line}
 
 
 def test_a_number_of_workers_below_0_is_a_usage_error(start):

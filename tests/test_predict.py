@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import json
 import os
@@ -273,3 +274,14 @@ def test_names_and_drawings_on_a_terminal_without_their_characters(digits, tmp_p
     assert (process.returncode, process.stderr) == (0, "")
     assert line == rf"{tmp_path}/\xfc.png: 7 (100.0%)"
     assert (len(drawing), set("".join(drawing))) == (14, set(" .'#"))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_errors_that_find_no_room_do_not_cost_the_answers(digits, run_predict, monkeypatch):
+    with open("/dev/full", "w", buffering=1) as full:
+        monkeypatch.setattr("sys.stderr", full)
+        status, output, _ = run_predict("nothing.png", digits / "00.png")
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            full.close()
+    assert (status, output) == (1, f"{digits / '00.png'}: 7 (100.0%)\n")
