@@ -24,13 +24,7 @@ from model_dir import (
     save_hparams,
     set_damaged_checkpoints_aside,
 )
-from tf_estimator import (
-    CheckpointSaverHook,
-    EvalSpec,
-    ModeKeys,
-    TrainSpec,
-    get_file_writer,
-)
+from tf_estimator import CheckpointSaverHook, EvalSpec, ModeKeys, TrainSpec, get_file_writer
 
 
 class Experiment:
@@ -41,8 +35,8 @@ class Experiment:
 
     Each schedule raises `UserError` for what the user has to see to, one line. One that trains has
     the model directory to itself, sets damaged checkpoints aside, keeps the hyperparameters there,
-    and exports at the end if there is an `export_dir`. SIGINT (Ctrl-C) and SIGTERM stop it after
-    the current step; once that is saved, the signal is passed on.
+    and exports at the end if there is an `export_dir`. SIGINT (Ctrl-C), SIGTERM and SIGHUP stop
+    it after the current step; once that is saved, the signal is passed on.
 
     Args:
       estimator: the Estimator; its params are `HParams`. When it saves, and how many checkpoints a
@@ -138,8 +132,7 @@ class Experiment:
     @contextlib.contextmanager
     def _explained(self):
         """What every schedule has."""
-        # Since the last schedule the hooks may have served other graphs, and files been removed.
-        self._evaluation, self.results = None, {}
+        self._evaluation = None  # the hooks may have served other graphs since the last schedule
         with explained(self.estimator.model_dir):
             logging.info("hyperparameters: %s", self.estimator.params.to_json())
             yield
@@ -147,6 +140,7 @@ class Experiment:
     @contextlib.contextmanager
     def _training(self):
         """What every schedule that trains has; in a cluster the chief alone sees to `model_dir`."""
+        self.results = {}  # those before may be of checkpoints that were removed since
         with self.stop_hook.handlers(), self._explained():
             is_chief = self.estimator.config.is_chief
             with self._prepared_model_dir() if is_chief else contextlib.nullcontext():
