@@ -22,6 +22,8 @@ def parse_flags(argv):
         return flags.FLAGS(argv)
     except flags.Error as error:
         end(error)
+    except SystemExit:  # of --help, which absl ends with 1
+        sys.exit(0)
 
 
 def end(error):

@@ -36,7 +36,7 @@ def run_with_tensorflow(tmp_path):
 def test_help_does_not_wait_for_tensorflow(run_with_tensorflow, script):
     process = run_with_tensorflow("raise SystemExit('imported')", script, "--help")
     assert "--model_dir: " in process.stdout
-    assert process.stderr == ""
+    assert (process.returncode, process.stderr) == (0, "")
 
 
 def test_help_lists_the_hyperparameters_with_their_defaults(run_with_tensorflow):
