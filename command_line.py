@@ -16,7 +16,8 @@ from absl import app, flags
 def parse_flags(argv):
     """Returns the arguments that are no flags; answers --help; exits with 2 for a usage error."""
     if sys.stderr is None:  # closed: print would take standard output for it
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        sys.stderr = open(2, "w")  # noqa: SIM115
     app.define_help_flags()
     try:
         return flags.FLAGS(argv)
@@ -63,7 +64,8 @@ def discard_output(error):
     if isinstance(error, BrokenPipeError):
         return False
     script = os.path.basename(sys.argv[0])
-    print(f"{script}: standard output: {error.strerror}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # it may go to the same file
+        print(f"{script}: standard output: {error.strerror}", file=sys.stderr)
     return True
 
 
@@ -95,7 +97,7 @@ def import_tensorflow():
         sys.exit(f"{os.path.basename(sys.argv[0])}: {error.strerror}; set TMPDIR to one")
     asked_for = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("0", "1")
     tail = shutil.which("tail")  # Windows has none
-    if asked_for or tail is None or sys.stderr is None:  # None if the descriptor is closed
+    if asked_for or tail is None or sys.stderr is None:  # closed, where no flags are parsed
         return  # who needs it imports it
     stderr = os.dup(2)
     with subprocess.Popen([tail, "-n", "999"], stdin=subprocess.PIPE, stdout=stderr) as notices:

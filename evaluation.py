@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from model_dir import list_names
 from tf_estimator import build_evaluation, get_file_writer
@@ -42,13 +43,8 @@ class Evaluation:
             for hook in self._hooks:
                 hook.begin()
             self._scaffold.finalize()
-            self._writer.add_graph(graph)
-        graph.finalize()
+            get_file_writer(self._output_dir).add_graph(graph)
         self._session = tf.compat.v1.Session(graph=graph, config=estimator.config.session_config)
-
-    @property
-    def _writer(self):
-        return get_file_writer(self._output_dir)
 
     def evaluate(self, checkpoint_path):
         """Returns {name: value} of the metrics, the loss (mean of the batches), the global step.
@@ -81,15 +77,17 @@ class Evaluation:
         summary = tf.compat.v1.Summary()
         for name, value in result.items():
             if isinstance(value, bytes):
-                for index, kept in enumerate(tf.compat.v1.Summary.FromString(value).value):
-                    kept.tag = f"{name}/{index}"
-                    summary.value.append(kept)
+                with contextlib.suppress(DecodeError):  # some other text
+                    for index, kept in enumerate(tf.compat.v1.Summary.FromString(value).value):
+                        kept.tag = f"{name}/{index}"
+                        summary.value.append(kept)
             elif np.ndim(value):
                 summary.value.add(tag=name, tensor=tf.make_tensor_proto(value))
             elif name != "global_step":
                 summary.value.add(tag=name, simple_value=value)
-        self._writer.add_summary(summary, result["global_step"])
-        self._writer.flush()
+        writer = get_file_writer(self._output_dir)
+        writer.add_summary(summary, result["global_step"])
+        writer.flush()
 
     def _run_batch(self):
         """Returns whether a hook asks to stop."""

@@ -148,11 +148,11 @@ class CheckpointGuard(tf.compat.v1.train.CheckpointSaverListener):
     def begin(self):
         variables = [v for v in tf.compat.v1.global_variables() if v.dtype.is_floating]
         self._is_finite = [tf.reduce_all(tf.math.is_finite(variable)) for variable in variables]
+        self._is_trained = np.array([variable.trainable for variable in variables], bool)
         self._has_to_be = None
-        self._is_trained = [variable.trainable for variable in variables]
 
     def before_save(self, session, global_step_value):
-        if not tf.io.gfile.isdir(self._model_dir):
+        if not tf.io.gfile.isdir(self._model_dir):  # the saver would raise a ValueError
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), self._model_dir)
         is_finite = np.array(session.run(self._is_finite), bool)
         if self._has_to_be is None:

@@ -3,7 +3,8 @@
     python local_cluster.py --workers 2 -- --model_dir /tmp/cluster
 
 What follows `--` goes to each `mnist_estimator.py`. It prints what they print, and how long the
-steps took. Ctrl-C or SIGTERM stops the chief first, which saves a checkpoint, then the others.
+steps took. Ctrl-C, SIGTERM or SIGHUP stops the chief first, which saves a checkpoint, then the
+others.
 """
 
 import argparse

@@ -160,19 +160,21 @@ def build_evaluation(estimator, input_fn, hooks):
 def get_file_writer(output_dir):
     """Returns the FileWriter of a directory from `FileWriterCache`; puts a new one there if needed.
 
-    A new one is needed, too, where the files of the last were removed: it would go on writing to
-    them. Its file is named by the process as well, as TensorFlow names one by the second only, and
-    two processes would write to one. Nothing public puts a writer into the cache.
+    A new one is needed, too, where the file of the last was removed: it would go on writing to it.
+    Files are named by the process as well, as TensorFlow names one by the second only, and two
+    processes would write to one. Nothing public puts a writer into the cache.
     """
-    cache = tf.compat.v1.summary.FileWriterCache
+    cache, suffix = tf.compat.v1.summary.FileWriterCache, f".{os.getpid()}"
     with cache._lock, tf.Graph().as_default():
         has_events = tf.io.gfile.isdir(output_dir) and any(
-            name.startswith("events.out.tfevents.") for name in tf.io.gfile.listdir(output_dir)
+            name.startswith("events.out.tfevents.") and name.endswith(suffix)
+            for name in tf.io.gfile.listdir(output_dir)
         )
         if not has_events or output_dir not in cache._cache:
             cache._cache[output_dir] = tf.compat.v1.summary.FileWriter(
-                output_dir, filename_suffix=f".{os.getpid()}"
+                output_dir, filename_suffix=suffix
             )
+        cache._cache[output_dir].reopen()  # a full disk may have closed it
         return cache._cache[output_dir]
 
 

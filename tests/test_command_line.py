@@ -192,10 +192,12 @@ def test_notices_that_were_asked_for_are_shown():
 def test_errors_do_not_go_among_the_answers_where_standard_error_is_closed():
     code = """
 import os, sys
+os.close(0)
 os.close(2)
 sys.stderr = None
 import command_line
 command_line.parse_flags(["predict.py"])
+os.close(os.dup(2))
 command_line.end("an error")
 """
     process = run_python("-c", code)

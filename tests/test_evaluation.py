@@ -221,12 +221,13 @@ def test_the_scaffold_of_a_model_restores_what_it_says(tmp_path):
     assert evaluation_of(model_fn, tmp_path)()["loss"] == 1
 
 
-def test_a_metric_may_be_a_summary(tmp_path):
+def test_a_metric_may_be_a_summary_or_another_text(tmp_path):
     def model_fn(features, labels, mode):
-        metrics = {"shown": (tf.compat.v1.summary.scalar("any", 3.0), tf.no_op())}
+        summary, text = tf.compat.v1.summary.scalar("any", 3.0), tf.constant("a text")
+        metrics = {"shown": (summary, tf.no_op()), "text": (text, tf.no_op())}
         return EstimatorSpec(mode, loss=features[0], eval_metric_ops=metrics)
 
-    evaluation_of(model_fn, tmp_path)()
+    assert evaluation_of(model_fn, tmp_path)()["text"] == b"a text"
     assert read_scalars(tmp_path / "eval", "shown/0") == {0: 3}
 
 

@@ -283,6 +283,14 @@ def test_a_signal_is_kept_and_a_second_one_left_to_the_system(number):
             signal.signal(each, handler)
 
 
+def test_a_model_without_weights_can_be_saved(tmp_path):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.train.create_global_step()
+        guard = hooks.CheckpointGuard(str(tmp_path))
+        guard.begin()
+        guard.before_save(session, 0)
+
+
 def test_a_model_dir_that_is_gone_is_told_by_its_name(tmp_path):
     with tf.Graph().as_default():
         guard = hooks.CheckpointGuard(str(tmp_path / "gone"))

@@ -145,6 +145,8 @@ local_cluster.main()
     (tmp_path / "script.py").write_text("print('x' * 10**6)")
     with open("/dev/full", "w") as full:
         process = run_python("-c", code, "--workers", "0", stdout=full)
+        code = f"import os; os.dup2(1, 2){code}"
+        assert run_python("-c", code, "--workers", "0", stdout=full).returncode == 0
     line = "-c: standard output: No space left on device"
     assert process.returncode == 0
     assert set(process.stderr.splitlines()) == {line}

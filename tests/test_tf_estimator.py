@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import ROOT, run_python
+from conftest import ROOT, read_scalars, run_python
 
 import tf_estimator
 
@@ -184,6 +184,16 @@ def test_two_processes_do_not_write_to_one_file_of_events(tmp_path):
     [events] = tmp_path.iterdir()
     assert events.name.endswith(f".{os.getpid()}")
     assert tf_estimator.get_file_writer(str(tmp_path)) is writer
-    events.unlink()
+    events.rename(tmp_path / "events.out.tfevents.7.of_another")
     tf_estimator.get_file_writer(str(tmp_path)).flush()
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_writer_that_a_full_disk_has_closed_writes_again(tmp_path):
+    tf_estimator.get_file_writer(str(tmp_path)).close()
+    summary = tf_estimator.tf.compat.v1.Summary()
+    summary.value.add(tag="loss", simple_value=0.5)
+    writer = tf_estimator.get_file_writer(str(tmp_path))
+    writer.add_summary(summary, 7)
+    writer.flush()
+    assert read_scalars(tmp_path, "loss") == {7: 0.5}
