@@ -64,8 +64,9 @@ def discard_output(error):
     if isinstance(error, BrokenPipeError):
         return False
     script = os.path.basename(sys.argv[0])
+    text = f"{script}: standard output: {error.strerror}\n"
     with contextlib.suppress(OSError):  # it may go to the same file
-        print(f"{script}: standard output: {error.strerror}", file=sys.stderr)
+        print(text, end="", file=sys.stderr)  # with its end, as other threads may print it, too
     return True
 
 
