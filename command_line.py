@@ -29,9 +29,12 @@ def parse_flags(argv):
 
 def end(error):
     """Exits with 2 for a usage error, as command-line programs do."""
-    script = os.path.basename(sys.argv[0])
-    print(f"{script}: {error}; see --help", file=sys.stderr)
+    print(f"{_script()}: {error}; see --help", file=sys.stderr)
     sys.exit(2)
+
+
+def _script():
+    return os.path.basename(sys.argv[0])
 
 
 def check_model_dir(model_dir):
@@ -63,8 +66,7 @@ def discard_output(error):
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
         return False
-    script = os.path.basename(sys.argv[0])
-    text = f"{script}: standard output: {error.strerror}\n"
+    text = f"{_script()}: standard output: {error.strerror}\n"
     with contextlib.suppress(OSError):  # it may go to the same file
         print(text, end="", file=sys.stderr)  # with its end, as other threads may print it, too
     return True
@@ -95,7 +97,7 @@ def import_tensorflow():
     try:
         tempfile.gettempdir()  # TensorFlow asks for it
     except OSError as error:
-        sys.exit(f"{os.path.basename(sys.argv[0])}: {error.strerror}; set TMPDIR to one")
+        sys.exit(f"{_script()}: {error.strerror}; set TMPDIR to one")
     asked_for = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("0", "1")
     tail = shutil.which("tail")  # Windows has none
     if asked_for or tail is None or sys.stderr is None:  # closed, where no flags are parsed

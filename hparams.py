@@ -5,6 +5,8 @@ import typing
 
 
 class _Values(typing.NamedTuple):
+    """Apart from `HParams`, as a NamedTuple's own class may not define `__new__`."""
+
     learning_rate: float = 0.002
     n_classes: int = 10
     train_steps: int = 5000

@@ -34,18 +34,22 @@ time.sleep(60)
 """
 
 
+def cluster_of(directory, source):
+    """The code of local_cluster.py with a script of this source."""
+    (directory / "script.py").write_text(source)
+    return f"""
+import pathlib, local_cluster
+local_cluster.SCRIPT = pathlib.Path({str(directory / "script.py")!r})
+local_cluster.main()
+"""
+
+
 @pytest.fixture
 def start(start_python, tmp_path):
     """A function that starts local_cluster.py with a script of this source."""
 
     def start(source, *arguments):
-        (tmp_path / "script.py").write_text(source)
-        code = f"""
-import pathlib, local_cluster
-local_cluster.SCRIPT = pathlib.Path({str(tmp_path / "script.py")!r})
-local_cluster.main()
-"""
-        return start_python("-c", code, *arguments)
+        return start_python("-c", cluster_of(tmp_path, source), *arguments)
 
     return start
 
@@ -137,12 +141,7 @@ def test_a_cluster_goes_on_when_nobody_reads(start):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
 def test_a_cluster_goes_on_when_its_output_finds_no_room(tmp_path):
-    code = f"""
-import pathlib, local_cluster
-local_cluster.SCRIPT = pathlib.Path({str(tmp_path / "script.py")!r})
-local_cluster.main()
-"""
-    (tmp_path / "script.py").write_text("print('x' * 10**6)")
+    code = cluster_of(tmp_path, "print('x' * 10**6)")
     with open("/dev/full", "w") as full:
         process = run_python("-c", code, "--workers", "0", stdout=full)
         code = f"import os; os.dup2(1, 2){code}"
