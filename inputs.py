@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from augmentation import augment
-from errors import UserError
+from handwriting.augmentation import augment
+from contrib.learn.errors import UserError
 from hooks import IteratorInitializerHook
 from tf_estimator import TensorServingInputReceiver
 

@@ -14,8 +14,8 @@ import time
 from absl import app, flags, logging
 
 import command_line
-import learn_runner
-from hparams import HParams
+from contrib.learn import learn_runner
+from contrib.training.hparam import HParams
 
 FLAGS = flags.FLAGS
 
@@ -84,9 +84,9 @@ if __name__ == "__main__":  # before TensorFlow: its import takes seconds
     command_line.import_tensorflow()
 
 import tf_estimator
-from cluster import adapt_run_config, check_tf_config
-from errors import UserError
-from experiment import Experiment
+from contrib.learn.cluster import adapt_run_config, check_tf_config
+from contrib.learn.errors import UserError
+from contrib.learn.experiment import Experiment
 from hooks import ProgressHook, format_time
 from inputs import (
     EVAL_BATCH_SIZE,
@@ -97,7 +97,7 @@ from inputs import (
     serving_input_receiver_fn,
 )
 from model import BATCH_ACCURACY, BATCH_LOSS, model_fn
-from model_dir import load_hparams
+from contrib.learn.checkpoints import load_hparams
 from summaries import EvaluationSummaryHook, RunSummaryHook
 
 

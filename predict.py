@@ -48,11 +48,11 @@ import tensorflow as tf
 from PIL import Image
 
 import tf_estimator
-from errors import UserError, explained
-from images import prepare_image, read_image
+from contrib.learn.errors import UserError, explained
+from handwriting.images import prepare_image, read_image
 from inputs import IMAGE_SIZE
 from model import model_fn
-from model_dir import check_checkpoint, find_whole_checkpoint, load_hparams
+from contrib.learn.checkpoints import check_checkpoint, find_whole_checkpoint, load_hparams
 
 
 def main(argv):

@@ -25,7 +25,7 @@ import tensorflow as tf  # noqa: E402
 from PIL import Image  # noqa: E402
 from sklearn.datasets import load_digits  # noqa: E402
 
-from images import prepare_image, read_image  # noqa: E402
+from handwriting.images import prepare_image, read_image  # noqa: E402
 from inputs import BUNDLED_DATA_DIR, read_data_sets  # noqa: E402
 from predict import load_estimator  # noqa: E402
 from samples.variants import VARIANTS, saved, straight_strokes  # noqa: E402

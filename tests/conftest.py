@@ -17,6 +17,17 @@ from hooks import IteratorInitializerHook
 
 ROOT = pathlib.Path(__file__).parent.parent
 MODEL_DIR_2017 = ROOT / "tests" / "model_dir_2017"
+PACKAGES = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
+PRODUCT_FILES = sorted(
+    [*ROOT.glob("*.py"), *(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))]
+)
+
+
+def get_module(path):
+    """The name that imports a product file: "contrib.learn" for contrib/learn/__init__.py."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
 
 # What is expected was measured on CPUs; a GPU would round float32 to ten bits in some products.
 tf.config.experimental.enable_tensor_float_32_execution(False)

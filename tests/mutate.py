@@ -1,6 +1,6 @@
 """Breaks product files at random and tells which of the breaks their tests do not catch.
 
-    pip install cosmic-ray && python tests/mutate.py --mutants 50 --seed 1 hooks.py model.py
+    pip install cosmic-ray && python tests/mutate.py --mutants 50 hooks.py contrib/learn/cluster.py
 
 cosmic-ray makes the mutants. Its own runner starts a process for each, which imports TensorFlow for
 longer than most tests take; here each is a fork of a server that has imported it.
@@ -20,7 +20,13 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIMEOUT = 300  # seconds
-FILES = [path.name for path in ROOT.glob("*.py") if (ROOT / f"tests/test_{path.name}").exists()]
+# {product file: its test file}; tests mirror the packages.
+TESTS = {
+    str(path.relative_to(ROOT)): str(test.relative_to(ROOT))
+    for path in [*ROOT.glob("*.py"), *ROOT.glob("*/*.py"), *ROOT.glob("*/*/*.py")]
+    for test in [ROOT / "tests" / path.relative_to(ROOT).with_name(f"test_{path.name}")]
+    if test.exists()
+}
 
 
 def find_mutations(names):
@@ -53,9 +59,11 @@ def run_tests(directory, tests):
 
 def is_caught(context, directory, name):
     """Whether a test of this file fails in this copy of the project, or does not end in time."""
-    tests = [f"tests/test_{name}"]
+    tests = [TESTS[name]]
     if name in ("mnist_estimator.py", "predict.py"):
-        tests.append("tests/test_command_line.py")  # has what both scripts do with flags
+        tests.append(
+            "tests/command_line/test_command_line.py"
+        )  # has what both scripts do with flags
     process = context.Process(target=run_tests, args=(directory, tests))
     process.start()
     process.join(TIMEOUT)
@@ -70,7 +78,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--mutants", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("files", nargs="*", default=FILES)
+    parser.add_argument("files", nargs="*", default=list(TESTS))
     options = parser.parse_args()
     # Two mutants of one second and one size would share their bytecode.
     os.environ.update(PYTHONDONTWRITEBYTECODE="1", TF_CPP_MIN_LOG_LEVEL="3")

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import inputs
-from errors import UserError
+from contrib.learn.errors import UserError
 
 SHA_256 = {
     inputs.TRAIN_IMAGES: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",

@@ -11,10 +11,10 @@ import tensorflow as tf
 from conftest import ROOT, first_batch, run_script
 
 import inputs
-import learn_runner
+from contrib.learn import learn_runner
 import mnist_estimator
-from errors import UserError
-from hparams import HParams
+from contrib.learn.errors import UserError
+from contrib.training.hparam import HParams
 from tf_estimator import RunConfig
 
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import model
 from conftest import read_scalars
-from hparams import HParams
+from contrib.training.hparam import HParams
 from model import model_fn
 from tf_estimator import Estimator, EstimatorSpec, ModeKeys, RunConfig
 

@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from conftest import PRODUCT_FILES, ROOT, get_module
 
-MODULES = sorted(path.stem for path in ROOT.glob("*.py"))
+MODULES = [name for name in map(get_module, PRODUCT_FILES) if not name.endswith("__main__")]
 # Python's documentation: "Availability: Unix".
 UNIX_MODULES = ("fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty")
 UNIX_NAMES = {
@@ -30,8 +30,8 @@ import {", ".join(MODULES)}
     assert process.returncode == 0, process.stderr
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_no_module_uses_what_only_unix_has(module):
-    tree = ast.parse((ROOT / f"{module}.py").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("path", PRODUCT_FILES, ids=get_module)
+def test_no_module_uses_what_only_unix_has(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert not names & UNIX_NAMES

@@ -12,7 +12,7 @@ from conftest import MODEL_DIR_2017, ROOT, run_script
 from PIL import Image
 
 import predict
-from errors import UserError
+from contrib.learn.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
-"""What README.md says of names, defaults and imports."""
+"""What README.md says of names and defaults."""
 
-import ast
 import re
 
 import pytest
@@ -9,7 +8,7 @@ from conftest import ROOT
 
 import mnist_estimator
 import predict
-from hparams import HParams
+from contrib.training.hparam import HParams
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -36,16 +35,3 @@ def test_flags_and_their_defaults(script, inherited, set_flags):
 def test_hyperparameters_and_their_defaults():
     defaults = {name: str(value) for name, value in HParams().values().items()}
     assert read_table("hyperparameter") == defaults
-
-
-def test_imports_point_from_the_top_to_the_bottom():
-    _, _, section = README.partition("Imports point one way")
-    order = re.findall(r"^    +(\w+)\.py  ", section.partition("\n| to |")[0], re.M)
-    assert sorted(order) == sorted(path.stem for path in ROOT.glob("*.py"))
-    for position, name in enumerate(order):
-        tree = ast.parse((ROOT / f"{name}.py").read_text(encoding="utf-8"))
-        imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                imported |= {alias.name for alias in node.names}
-        assert not imported & set(order[: position + 1]), name

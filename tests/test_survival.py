@@ -14,15 +14,15 @@ import pytest
 import tensorflow as tf
 
 import inputs
-import model_dir as model_dir_module
+from contrib.learn import checkpoints as model_dir_module
 from conftest import ROOT, read_scalars, read_until
-from experiment import Experiment
+from contrib.learn.experiment import Experiment
 from hooks import EvaluationListener, StopHook
-from errors import UserError
-from hparams import HParams
-from learn_runner import run
+from contrib.learn.errors import UserError
+from contrib.training.hparam import HParams
+from contrib.learn.learn_runner import run
 from mnist_estimator import experiment_fn
-from model_dir import HPARAMS_FILE, lock, set_damaged_checkpoints_aside
+from contrib.learn.checkpoints import HPARAMS_FILE, lock, set_damaged_checkpoints_aside
 from tf_estimator import RunConfig
 
 HPARAMS = "train_steps=40,min_eval_frequency=20"

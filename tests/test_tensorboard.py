@@ -19,7 +19,7 @@ import inputs
 import mnist_estimator
 import summaries
 import tf_estimator
-from hparams import HParams
+from contrib.training.hparam import HParams
 
 TRAIN_STEPS, EVAL_STEPS = [1, 101], [50, 100, 150, 200]
 PARAMETERS = {

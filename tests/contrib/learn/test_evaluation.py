@@ -6,8 +6,8 @@ import tensorflow as tf
 from conftest import read_scalars, save_checkpoints
 
 import inputs
-from evaluation import Evaluation, find_evaluated_steps
-from hparams import HParams
+from contrib.learn.evaluation import Evaluation, find_evaluated_steps
+from contrib.training.hparam import HParams
 from mnist_estimator import get_estimator
 from tf_estimator import Estimator, EstimatorSpec, ModeKeys, RunConfig
 

@@ -17,8 +17,8 @@ import tensorflow as tf
 from absl import logging
 
 from command_line import quote
-from errors import UserError, find_storage_problem
-from hparams import HParams
+from contrib.learn.errors import UserError, find_storage_problem
+from contrib.training.hparam import HParams
 from tf_estimator import get_features_and_labels
 
 LOCK_FILE, HOLDER_FILE = "lock", "lock_holder"

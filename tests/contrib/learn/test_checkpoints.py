@@ -11,10 +11,10 @@ import pytest
 import tensorflow as tf
 from conftest import save_checkpoints
 
-import model_dir
-from errors import UserError
-from hparams import HParams
-from model_dir import find_whole_checkpoint, load_hparams, lock, save_hparams
+from contrib.learn import checkpoints as model_dir
+from contrib.learn.errors import UserError
+from contrib.training.hparam import HParams
+from contrib.learn.checkpoints import find_whole_checkpoint, load_hparams, lock, save_hparams
 from tf_estimator import Estimator, EstimatorSpec, RunConfig
 
 

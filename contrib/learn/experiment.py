@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from cluster import run_task
-from errors import UserError, explained
-from evaluation import Evaluation
+from contrib.learn.cluster import run_task
+from contrib.learn.errors import UserError, explained
+from contrib.learn.evaluation import Evaluation
 from hooks import CheckpointGuard, EvaluationListener, StopHook
-from model_dir import (
+from contrib.learn.checkpoints import (
     check_checkpoint,
     check_export_dir,
     check_free_space,

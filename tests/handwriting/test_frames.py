@@ -4,8 +4,8 @@ from conftest import classify
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from frames import find_boxes, find_sheet
-from images import prepare_image
+from handwriting.frames import find_boxes, find_sheet
+from handwriting.images import prepare_image
 
 
 @pytest.fixture

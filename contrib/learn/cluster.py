@@ -17,9 +17,9 @@ import time
 import tensorflow as tf
 from absl import logging
 
-from errors import UserError
-from evaluation import find_evaluated_steps
-from model_dir import find_damage, get_step, read_checkpoint_state
+from contrib.learn.errors import UserError
+from contrib.learn.evaluation import find_evaluated_steps
+from contrib.learn.checkpoints import find_damage, get_step, read_checkpoint_state
 from tf_estimator import train_and_evaluate
 
 JOBS = ("chief", "worker", "ps", "evaluator")

@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 from conftest import save_checkpoints
 
-import cluster
-from cluster import adapt_run_config, check_tf_config
-from errors import UserError
+from contrib.learn import cluster
+from contrib.learn.cluster import adapt_run_config, check_tf_config
+from contrib.learn.errors import UserError
 from hooks import StopHook
-from hparams import HParams
+from contrib.training.hparam import HParams
 from mnist_estimator import experiment_fn
 from tf_estimator import EvalSpec, RunConfig, TrainSpec
 

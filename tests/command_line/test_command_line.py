@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT, run_python
 
 import command_line
-from hparams import HParams
+from contrib.training.hparam import HParams
 
 SCRIPTS = ("mnist_estimator.py", "predict.py")
 IMPORT = "import command_line; command_line.import_tensorflow()"

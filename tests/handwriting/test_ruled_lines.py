@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ruled_lines import level_lines
+from handwriting.ruled_lines import level_lines
 
 
 def test_lines_are_cut_out_of_strokes_nowhere():

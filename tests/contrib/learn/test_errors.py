@@ -5,7 +5,7 @@ import threading
 import pytest
 import tensorflow as tf
 
-from errors import UserError, explained
+from contrib.learn.errors import UserError, explained
 
 ADVICE = "earlier checkpoints are as they were, run the same command again once this is mended"
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from model_dir import list_names
+from contrib.learn.checkpoints import list_names
 from tf_estimator import build_evaluation, get_file_writer
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import ImageDraw
 
-import pictures
+from summaries import pictures
 
 WHITE, BLACK, BLUE, RED = (255, 255, 255), (0, 0, 0), (8, 48, 107), (192, 0, 0)
 

@@ -7,7 +7,7 @@ import signal
 import pytest
 from conftest import ROOT, run_python
 
-import local_cluster
+from command_line import local_cluster
 
 SCRIPT = """
 import json, os, signal, sys, time
@@ -38,7 +38,8 @@ def cluster_of(directory, source):
     """The code of local_cluster.py with a script of this source."""
     (directory / "script.py").write_text(source)
     return f"""
-import pathlib, local_cluster
+import pathlib
+from command_line import local_cluster
 local_cluster.SCRIPT = pathlib.Path({str(directory / "script.py")!r})
 local_cluster.main()
 """

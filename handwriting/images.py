@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 from scipy import ndimage
 
-from frames import at_corners, at_edges, find_boxes, find_sheet, is_inside_out
-from ruled_lines import level_lines
+from handwriting.frames import at_corners, at_edges, find_boxes, find_sheet, is_inside_out
+from handwriting.ruled_lines import level_lines
 
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong, it raises as well
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import augmentation
+from handwriting import augmentation
 
 KINDS = ("TURN", "SLANT", "SCALE", "SHIFT", "BEND", "STROKE")
 Y, X = np.indices([28, 28]) - 13.5

@@ -10,7 +10,7 @@ from conftest import classify
 from PIL import Image, ImageDraw, ImageOps
 from scipy import ndimage
 
-from images import (
+from handwriting.images import (
     USUAL,
     centre,
     find_digit,

@@ -1,6 +1,6 @@
 """Starts a cluster on this machine: a chief, workers, a parameter server and an evaluator.
 
-    python local_cluster.py --workers 2 -- --model_dir /tmp/cluster
+    python -m command_line.local_cluster --workers 2 -- --model_dir /tmp/cluster
 
 What follows `--` goes to each `mnist_estimator.py`. It prints what they print, and how long the
 steps took. Ctrl-C, SIGTERM or SIGHUP stops the chief first, which saves a checkpoint, then the
@@ -21,7 +21,7 @@ import time
 
 import command_line
 
-SCRIPT = pathlib.Path(__file__).resolve().parent / "mnist_estimator.py"
+SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "mnist_estimator.py"
 
 
 def get_cluster(n_workers):

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from command_line import quote
-from pictures import draw_confusion_matrix, draw_mistakes
+from summaries.pictures import draw_confusion_matrix, draw_mistakes
 from tf_estimator import get_file_writer
 
 N_MISTAKES = 25

@@ -2,7 +2,7 @@ import types
 
 import pytest
 
-import learn_runner
+from contrib.learn import learn_runner
 
 
 def test_the_schedules_of_the_readme_the_default_first():

@@ -7,7 +7,7 @@ import pytest
 from conftest import read_scalars, read_until
 
 import inputs
-from local_cluster import get_cluster, start_cluster, start_task
+from command_line.local_cluster import get_cluster, start_cluster, start_task
 
 
 @pytest.fixture

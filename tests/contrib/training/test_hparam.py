@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from hparams import HParams
+from contrib.training.hparam import HParams
 
 
 def test_parse_converts_each_value_to_its_type():

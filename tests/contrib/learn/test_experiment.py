@@ -12,16 +12,16 @@ import pytest
 import tensorflow as tf
 from conftest import first_batch, read_scalars
 
-import experiment as experiment_module
+from contrib.learn import experiment as experiment_module
 import inputs
 import mnist_estimator
-import model_dir as model_dir_module
+from contrib.learn import checkpoints as model_dir_module
 import predict
-from errors import UserError
-from experiment import Experiment
+from contrib.learn.errors import UserError
+from contrib.learn.experiment import Experiment
 from hooks import EvaluationListener
-from hparams import HParams
-from model_dir import lock
+from contrib.training.hparam import HParams
+from contrib.learn.checkpoints import lock
 from tf_estimator import Estimator, EstimatorSpec, ModeKeys, RunConfig
 
 

@@ -1,0 +1,1 @@
+"""TensorFlow's lost names: what went with `tf.contrib`, under the names it had there."""

@@ -1,0 +1,1 @@
+"""`tf.contrib.learn`: the Experiment and what it stands on."""

@@ -1,0 +1,1 @@
+"""`tf.contrib.training`: hyperparameters. Imports no TensorFlow."""

@@ -1,0 +1,1 @@
+"""From a photograph of a digit to an image as MNIST has it."""
