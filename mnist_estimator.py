@@ -11,13 +11,16 @@ import os
 import sys
 import time
 
-from absl import app, flags, logging
+from absl import flags, logging
 
 import command_line
-from contrib.learn import learn_runner
-from contrib.training.hparam import HParams
+from command_line.hyperparameters import describe, load_hparams, parse_hparams
+from contrib import learn
+from contrib.training import HParams
 
 FLAGS = flags.FLAGS
+SCHEDULES = ("train_and_evaluate", "train", "evaluate", "export")
+EVAL_BATCH_SIZE = 250  # larger than in the blog: same accuracy, faster, in little memory
 
 
 def define_flags():
@@ -30,12 +33,12 @@ def define_flags():
     flags.DEFINE_string(
         "hparams",
         "",
-        f"Hyperparameters to change; with their defaults they are {HParams()}.",
+        f"Hyperparameters to change; with their defaults they are {describe(get_hparams())}.",
     )
     flags.DEFINE_enum(
         "schedule",
-        learn_runner.SCHEDULES[0],
-        learn_runner.SCHEDULES,
+        SCHEDULES[0],
+        SCHEDULES,
         "What to do with the Experiment.",
     )
     flags.DEFINE_enum(
@@ -72,79 +75,88 @@ def check_flags(argv):
     if FLAGS.schedule == "evaluate" and FLAGS.export_dir:
         command_line.end("--schedule=evaluate exports nothing; --schedule=export does")
     try:
-        HParams().parse(FLAGS.hparams)
+        parse_hparams(get_hparams(), FLAGS.hparams)
     except ValueError as error:
         command_line.end(error)
 
 
-if __name__ == "__main__":  # before TensorFlow: its import takes seconds
-    command_line.end_on_signals(os._exit)
-    define_flags()
-    check_flags(command_line.parse_flags(sys.argv))
-    command_line.import_tensorflow()
-
-import tf_estimator
-from contrib.learn.cluster import adapt_run_config, check_tf_config
-from contrib.learn.errors import UserError
-from contrib.learn.experiment import Experiment
-from hooks import ProgressHook, format_time
-from inputs import (
-    EVAL_BATCH_SIZE,
-    Datasets,
-    get_test_inputs,
-    get_train_inputs,
-    read_data_sets,
-    serving_input_receiver_fn,
-)
-from model import BATCH_ACCURACY, BATCH_LOSS, model_fn
-from contrib.learn.checkpoints import load_hparams
-from summaries import EvaluationSummaryHook, RunSummaryHook
+def get_hparams(**values):
+    """Returns the `HParams`: the four of the blog and four more; `values` replace the defaults."""
+    return HParams(
+        learning_rate=0.002,
+        n_classes=10,
+        train_steps=5000,
+        min_eval_frequency=100,
+        batch_size=128,
+        precision="float32",
+        augmentation="none",
+        learning_rate_decay="none",
+    ).override_from_dict(values)
 
 
 def run_experiment(argv):
     """Runs the Experiment with the schedule and the hyperparameters of the flags."""
-    command_line.end_on_signals(sys.exit)
-    tf_estimator.set_up_logging()
-    gc.freeze()  # the collector need not look through all of TensorFlow each time
+    from contrib.learn.errors import UserError
+
+    gc.freeze()  # the garbage collector need not look through all of TensorFlow each time
     start_time = time.monotonic()
     model_dir = os.path.expanduser(FLAGS.model_dir)
+    export_dir = FLAGS.export_dir and os.path.expanduser(FLAGS.export_dir)
     trains = FLAGS.schedule in ("train_and_evaluate", "train")
     try:
-        # What only reads a model takes it as it was trained.
-        params = HParams() if trains else load_hparams(model_dir)
-        result = learn_runner.run(
-            experiment_fn=functools.partial(
+        # A schedule that only reads a model uses the saved hyperparameters.
+        params = get_hparams() if trains else load_hparams(get_hparams(), model_dir)
+        parse_hparams(params, FLAGS.hparams)
+        run_config = get_run_config(model_dir, FLAGS.seed, FLAGS.schedule, params)
+        if FLAGS.schedule == "export":
+            experiment = functools.partial(export_experiment_fn, export_dir=export_dir)
+        else:
+            experiment = functools.partial(
                 experiment_fn,
-                data_dir=None if FLAGS.schedule == "export" else os.path.expanduser(FLAGS.data_dir),
+                data_dir=os.path.expanduser(FLAGS.data_dir),
                 eval_split=FLAGS.eval_split,
                 summary_images=FLAGS.summary_images,
-                export_dir=FLAGS.export_dir and os.path.expanduser(FLAGS.export_dir),
-            ),
-            run_config=get_run_config(model_dir, FLAGS.seed, FLAGS.schedule),
+                export_dir=export_dir,
+            )
+        result = learn.learn_runner.run(
+            experiment_fn=experiment,  # first-class function
+            run_config=run_config,
             schedule=FLAGS.schedule,
-            hparams=params.parse(FLAGS.hparams),
+            hparams=params,
         )
     except (UserError, OSError) as error:
         sys.exit(f"mnist_estimator.py: {error}")
-    if trains and result:
-        log_summary(result, model_dir, time.monotonic() - start_time)
+    if FLAGS.schedule == "train_and_evaluate" and result[0]:
+        log_summary(f"final accuracy {result[0]['Accuracy']:.4f}", model_dir, start_time)
+    elif FLAGS.schedule == "train":
+        log_summary(f"trained to step {params.train_steps:,}", model_dir, start_time)
 
 
-def get_run_config(model_dir, seed, schedule):
-    """Creates the RunConfig of a single machine or, from `TF_CONFIG`, of a cluster's task.
+def get_run_config(model_dir, seed, schedule, params):
+    """Returns the RunConfig of one machine or, from `TF_CONFIG`, of a task of a cluster.
 
     Raises:
-      UserError: `TF_CONFIG` is malformed, or does not go with the schedule.
+      UserError: `TF_CONFIG` is malformed, or the schedule is not for a cluster.
     """
+    from contrib.learn.cluster import adapt_run_config, check_tf_config
+    from contrib.learn.errors import UserError
+
     is_cluster = check_tf_config(os.environ.get("TF_CONFIG"))
     try:
-        run_config = tf_estimator.RunConfig(model_dir=model_dir, tf_random_seed=seed)
-    except (TypeError, ValueError) as error:  # it reads TF_CONFIG as well
+        run_config = learn.RunConfig(
+            model_dir=model_dir,
+            tf_random_seed=seed,
+            save_checkpoints_steps=params.min_eval_frequency,
+        )
+    except (TypeError, ValueError) as error:  # RunConfig reads TF_CONFIG, too
         raise UserError(f"TF_CONFIG: {' '.join(str(error).split())}") from error
     if not is_cluster:
         return run_config
     if schedule != "train_and_evaluate":
-        raise UserError(f"TF_CONFIG is for --schedule train_and_evaluate; unset it to {schedule}")
+        raise UserError(
+            "TF_CONFIG is for --schedule train_and_evaluate; "
+            f"unset TF_CONFIG to run --schedule={schedule}"
+        )
     return adapt_run_config(run_config)
 
 
@@ -156,64 +168,89 @@ def experiment_fn(
     summary_images=True,
     export_dir=None,
 ):
-    """Creates the Experiment (blog: "Experiment"); without `data_dir`, to export only."""
-    no_data = Datasets(None, None, None)
-    mnist_data = read_data_sets(data_dir, params.n_classes) if data_dir else no_data
-    mnist_data = mnist_data._replace(test=getattr(mnist_data, eval_split))
+    """Returns the Experiment (blog: "Experiment")."""
+    from contrib.learn.datasets.mnist import read_data_sets
+    from hooks import ProgressHook
+    from inputs import get_test_inputs, get_train_inputs, serving_input_receiver_fn
+    from model import get_precision
+    from summaries import RunSummaryHook
+
+    mnist_data = read_data_sets(data_dir, params.n_classes)
+    eval_name = "" if eval_split == "test" else eval_split
+    estimator = get_estimator(run_config, params, eval_name, summary_images)
     train_input_fn, train_input_hook = get_train_inputs(
         params.batch_size, mnist_data, params.augmentation
     )
-    eval_input_fn, eval_input_hook = get_test_inputs(EVAL_BATCH_SIZE, mnist_data)
-    estimator = get_estimator(run_config, params, summary_images)
-    eval_name = None if eval_split == "test" else eval_split
-    eval_dir = estimator.eval_dir(eval_name)
-    # As with the Estimator's own summaries, one of the workers of a cluster writes them.
+    eval_input_fn, eval_input_hook = get_test_inputs(EVAL_BATCH_SIZE, mnist_data, eval_split)
+    # One worker of a cluster writes summaries, as with the Estimator's own.
     summary_dir = estimator.model_dir if run_config.is_chief else None
-    train_hooks = [
+    train_monitors = [
         train_input_hook,
-        ProgressHook(
-            params.train_steps, BATCH_LOSS, BATCH_ACCURACY, params.batch_size, summary_dir
-        ),
+        ProgressHook(params.train_steps, params.batch_size, summary_dir),
     ]
     if summary_dir:
-        train_hooks.append(RunSummaryHook(eval_dir, params.values()))
-    return Experiment(
+        used = {**params.values(), "precision": get_precision(params)}
+        train_monitors.append(RunSummaryHook(estimator.eval_dir(eval_name), used))
+    return learn.Experiment(
         estimator=estimator,
         train_input_fn=train_input_fn,
         eval_input_fn=eval_input_fn,
-        train_hooks=train_hooks,
-        eval_hooks=[eval_input_hook, EvaluationSummaryHook(eval_dir, summary_images)],
         train_steps=params.train_steps,
-        eval_steps=None,
         min_eval_frequency=params.min_eval_frequency,
+        train_monitors=train_monitors,
+        eval_hooks=[eval_input_hook],
+        eval_steps=None,
+        eval_delay_secs=0,
         eval_name=eval_name,
-        serving_input_receiver_fn=serving_input_receiver_fn,
+        evaluation=learn.Evaluation,
         export_dir=export_dir,
+        serving_input_receiver_fn=serving_input_receiver_fn,
     )
 
 
-def get_estimator(run_config, params, summary_images=True):
-    """Creates the Estimator (blog: "Estimator")."""
-    estimator_model_fn = functools.partial(model_fn, summary_images=summary_images)
-    return tf_estimator.Estimator(model_fn=estimator_model_fn, params=params, config=run_config)
+def export_experiment_fn(run_config, params, export_dir):
+    """Returns an Experiment that needs no data, because it only exports."""
+    from inputs import serving_input_receiver_fn
+
+    return learn.Experiment(
+        estimator=get_estimator(run_config, params),
+        train_input_fn=None,
+        eval_input_fn=None,
+        export_dir=export_dir,
+        serving_input_receiver_fn=serving_input_receiver_fn,
+    )
 
 
-def log_summary(result, model_dir, seconds):
-    """Says what a run that trained has come to, and what can be done next."""
-    step, accuracy = f"{result['global_step']:,}", result.get("Accuracy")
-    model_dir = command_line.quote(model_dir)
+def get_estimator(run_config, params, eval_name="", summary_images=True):
+    """Returns the Estimator (blog: "Estimator")."""
+    from model import model_fn
+    from tf_estimator import Estimator
+
+    return Estimator(
+        model_fn=functools.partial(model_fn, eval_name=eval_name, summary_images=summary_images),
+        params=params,
+        config=run_config,
+    )
+
+
+def log_summary(outcome, model_dir, start_time):
+    """Says what training came to, and what can be done next."""
+    from contrib.learn.errors import quote
+    from hooks import format_time
+
+    quoted = quote(model_dir)
     logging.info(
         "done in %s: %s\n"
         "  the model:     %s\n"
         "  watch it:      tensorboard --logdir %s\n"
         "  read a digit:  python predict.py --model_dir %s image.png",
-        format_time(seconds),
-        f"trained to step {step}" if accuracy is None else f"final accuracy {accuracy:.4f}",
-        model_dir,
-        model_dir,
-        model_dir,
+        format_time(time.monotonic() - start_time),
+        outcome,
+        quoted,
+        quoted,
+        quoted,
     )
 
 
 if __name__ == "__main__":
-    app.run(run_experiment, flags_parser=command_line.parse_flags)
+    command_line.run(run_experiment, define_flags, check_flags)

@@ -1,14 +1,15 @@
 """The model of the blog: its network and the `model_fn` of the Estimator."""
 
+import os
+
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from contrib.layers import optimize_loss
+from hooks import BATCH_ACCURACY, BATCH_LOSS
 from summaries import EvaluationSummaryHook, add_image_summaries, add_variable_summaries
 from tf_estimator import EstimatorSpec, ModeKeys, PredictOutput
-
-# Names of two tensors in the training graph, for whoever reports on its progress.
-BATCH_LOSS, BATCH_ACCURACY = "batch_loss", "batch_accuracy"
 
 
 def architecture(inputs, is_training, scope="MnistConvNet", n_classes=10):
@@ -67,7 +68,7 @@ def get_weights_and_biases(shape, dtype):
     return tf.cast(weights, dtype), tf.cast(biases, dtype)
 
 
-def model_fn(features, labels, mode, params, *, summary_images=True):
+def model_fn(features, labels, mode, params, config=None, *, eval_name="", summary_images=True):
     """The model function of the Estimator (blog: "Model function").
 
     Args:
@@ -76,7 +77,9 @@ def model_fn(features, labels, mode, params, *, summary_images=True):
       labels: uint8 [B], or None in mode PREDICT.
       mode: `ModeKeys.TRAIN`, `EVAL` or `PREDICT`.
       params: `HParams`.
-      summary_images: whether training shows pictures in TensorBoard.
+      config: `RunConfig`; without it, an evaluation writes no summaries of its own.
+      eval_name: evaluations write to the directory `eval_<eval_name>`, or `eval` for "".
+      summary_images: whether TensorBoard gets image summaries.
 
     Returns:
       `EstimatorSpec`; its predictions are `class` int64 [B], `probabilities` and `logits` float32
@@ -107,11 +110,16 @@ def model_fn(features, labels, mode, params, *, summary_images=True):
     labels = tf.cast(labels, tf.int64)
     loss = tf.compat.v1.losses.sparse_softmax_cross_entropy(labels, logits)
     if mode == ModeKeys.EVAL:
-        EvaluationSummaryHook.look_at(
-            features, labels, predictions["class"], predictions["probabilities"]
-        )
+        evaluation_hooks = []
+        if config:
+            eval_dir = os.path.join(config.model_dir, f"eval_{eval_name}" if eval_name else "eval")
+            hook = EvaluationSummaryHook(eval_dir, features, labels, predictions, summary_images)
+            evaluation_hooks.append(hook)
         return EstimatorSpec(
-            mode, loss=loss, eval_metric_ops=get_eval_metric_ops(labels, predictions["class"])
+            mode,
+            loss=loss,
+            eval_metric_ops=get_eval_metric_ops(labels, predictions["class"]),
+            evaluation_hooks=evaluation_hooks,
         )
 
     correct = tf.cast(tf.equal(labels, predictions["class"]), tf.float32)
@@ -130,7 +138,7 @@ def get_precision(params):
         available = has_bfloat16()
         if available is None:
             message = "it is not known here whether this processor has bfloat16 instructions"
-            logging.log_first_n(logging.WARNING, f"{message}; without them float32 is sooner", 1)
+            logging.log_first_n(logging.WARNING, f"{message}; without them float32 is faster", 1)
         elif not available:
             message = "this processor has no bfloat16 instructions: computing in float32 instead"
             logging.log_first_n(logging.WARNING, message, 1)
@@ -148,25 +156,28 @@ def has_bfloat16(cpuinfo="/proc/cpuinfo"):
 
 
 def get_train_op_fn(loss, params):
-    """Adam, with the names, variables and summaries of `tf.contrib.layers.optimize_loss`."""
-    with tf.compat.v1.variable_scope("OptimizeLoss"):
-        learning_rate = tf.compat.v1.get_variable(
-            "learning_rate",
-            [],
-            trainable=False,
-            initializer=tf.compat.v1.constant_initializer(params.learning_rate),
-        )
-        rate = get_learning_rate(params)
-        # Assigned, as a checkpoint would otherwise bring back the rate that it was trained with.
-        optimizer = tf.compat.v1.train.AdamOptimizer(learning_rate.assign(rate))
-        gradients = optimizer.compute_gradients(loss)
-        tf.compat.v1.summary.scalar("loss", loss)
-        tf.compat.v1.summary.scalar(
-            "global_norm/gradient_norm",
-            tf.linalg.global_norm([gradient for gradient, _ in gradients]),
-        )
-        add_variable_summaries(rate, gradients)
-        return optimizer.apply_gradients(gradients, tf.compat.v1.train.get_global_step())
+    """Returns the operation of a training step (blog: "get_train_op_fn")."""
+    rate = get_learning_rate(params)
+    with tf.name_scope("variables/"):  # the slash: not below the scope of the caller
+        tf.compat.v1.summary.scalar("learning_rate", rate)
+    return optimize_loss(
+        loss=loss,
+        global_step=tf.compat.v1.train.get_global_step(),
+        learning_rate=params.learning_rate,
+        optimizer=SummaryAdamOptimizer,
+        # A checkpoint brings back its own learning rate, so the rate is assigned in each step.
+        learning_rate_decay_fn=lambda learning_rate, global_step: learning_rate.assign(rate),
+        summaries=["loss", "global_gradient_norm"],
+    )
+
+
+class SummaryAdamOptimizer(tf.compat.v1.train.AdamOptimizer):
+    """Adam with histograms of each variable and of its gradient."""
+
+    def compute_gradients(self, *args, **kwargs):
+        gradients = super().compute_gradients(*args, **kwargs)
+        add_variable_summaries(gradients)
+        return gradients
 
 
 def get_learning_rate(params):

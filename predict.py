@@ -14,9 +14,13 @@ import pathlib
 import sys
 import time
 
-from absl import app, flags
+import numpy as np
+from absl import flags
+from PIL import Image
 
 import command_line
+from command_line.hyperparameters import load_hparams
+from mnist_estimator import get_hparams
 
 FLAGS = flags.FLAGS
 
@@ -37,40 +41,16 @@ def check_flags(argv):
         command_line.end("--show draws for people, --json writes for programs; give one of them")
 
 
-if __name__ == "__main__":  # before TensorFlow: its import takes seconds
-    command_line.end_on_signals(os._exit)
-    define_flags()
-    check_flags(command_line.parse_flags(sys.argv))
-    command_line.import_tensorflow()
-
-import numpy as np
-import tensorflow as tf
-from PIL import Image
-
-import tf_estimator
-from contrib.learn.errors import UserError, explained
-from handwriting.images import prepare_image, read_image
-from inputs import IMAGE_SIZE
-from model import model_fn
-from contrib.learn.checkpoints import check_checkpoint, find_whole_checkpoint, load_hparams
-
-
 def main(argv):
-    """Prints a line for each image; returns 1 if one could not be read, else 0."""
-    command_line.end_on_signals(sys.exit)
+    """Prints a line for each image; returns 1 if an image could not be read, else 0."""
+    from contrib.learn.errors import UserError
+    from contrib.learn.explained import explained
+
     if sys.stdout is None:
         sys.exit("predict.py: standard output is closed; the answers go there")
     sys.stdout.reconfigure(errors="backslashreplace")  # for names that a terminal can't show
-    tf_estimator.set_up_logging()
-    os.environ.pop("TF_CONFIG", None)  # of a cluster's pod; reading a digit is no task of a cluster
+    os.environ.pop("TF_CONFIG", None)  # in the pod of a cluster; predict.py is no task of it
     model_dir = os.path.expanduser(FLAGS.model_dir)
-    try:
-        with explained(model_dir):
-            estimator = load_estimator(model_dir)
-            checkpoint_path = find_checkpoint(estimator)
-    except UserError as error:
-        print(f"predict.py: {error}", file=sys.stderr)
-        return 1
     failures = []
 
     def report(path, error):
@@ -80,38 +60,35 @@ def main(argv):
 
     paths = find_images(argv[1:], report)
     try:
-        for path, image, prediction in predict_images(estimator, checkpoint_path, paths, report):
-            if FLAGS.show:
-                print(draw(image, sys.stdout.encoding))
-            if FLAGS.json:
-                print(to_json(path, prediction), flush=True)
-            else:
-                print(to_text(path, prediction, FLAGS.top_k), flush=True)
-    except OSError as error:  # of standard output, as those of the images are reported
-        if command_line.discard_output(error):
-            return 1
+        with explained(model_dir):
+            for path, image, prediction in predict_images(model_dir, paths, report):
+                try:
+                    print_prediction(path, image, prediction)
+                except OSError as error:  # of standard output
+                    return 1 if command_line.discard_output(error) or failures else 0
+    except UserError as error:
+        print(f"predict.py: {error}", file=sys.stderr)
+        return 1
     return 1 if failures else 0
 
 
+def print_prediction(path, image, prediction):
+    """Prints an image, if the flags ask for it, and its prediction."""
+    if FLAGS.show:
+        print(draw(image, sys.stdout.encoding))
+    if FLAGS.json:
+        print(to_json(path, prediction), flush=True)
+    else:
+        print(to_text(path, prediction, FLAGS.top_k), flush=True)
+
+
 def load_estimator(model_dir):
-    """Rebuilds the Estimator that was trained in `model_dir`."""
-    run_config = tf_estimator.RunConfig(model_dir=model_dir)
-    return tf_estimator.Estimator(model_fn, config=run_config, params=load_hparams(model_dir))
+    """Returns the Estimator that was trained in `model_dir`."""
+    from model import model_fn
+    from tf_estimator import Estimator, RunConfig
 
-
-def find_checkpoint(estimator):
-    """Returns the path of the Estimator's latest whole checkpoint.
-
-    Raises:
-      UserError: there is none, or it is of another model.
-    """
-
-    def input_fn():
-        return tf.zeros([1, IMAGE_SIZE, IMAGE_SIZE], tf.uint8), None
-
-    checkpoint_path = find_whole_checkpoint(estimator.model_dir)
-    check_checkpoint(checkpoint_path, estimator, input_fn, tf_estimator.ModeKeys.PREDICT)
-    return checkpoint_path
+    params = load_hparams(get_hparams(), model_dir)
+    return Estimator(model_fn, config=RunConfig(model_dir=model_dir), params=params)
 
 
 def find_images(arguments, report):
@@ -138,11 +115,18 @@ def find_images(arguments, report):
         yield from map(str, inside)
 
 
-def predict_images(estimator, checkpoint_path, paths, report):
+def predict_images(model_dir, paths, report):
     """Yields `(path, image, prediction)` for each image that can be read, all in one session.
 
-    `image` is uint8 [28, 28]; `prediction` is what `model_fn` predicts, for one image.
+    `image` is uint8 [28, 28]; `prediction` is the prediction of `model_fn` for one image.
     """
+    import tensorflow as tf
+
+    from contrib.learn.checkpoints import find_whole_checkpoint
+    from handwriting.images import prepare_image, read_image
+
+    estimator = load_estimator(model_dir)
+    checkpoint_path = find_whole_checkpoint(model_dir)
     read = collections.deque()  # read, but not yet predicted: a few batches
 
     def prepared_batches():
@@ -165,7 +149,7 @@ def predict_images(estimator, checkpoint_path, paths, report):
             yield np.stack(batch)
 
     def input_fn():
-        signature = tf.TensorSpec([None, IMAGE_SIZE, IMAGE_SIZE], tf.uint8)  # [B, 28, 28]
+        signature = tf.TensorSpec([None, 28, 28], tf.uint8)
         return tf.data.Dataset.from_generator(prepared_batches, output_signature=signature)
 
     for prediction in estimator.predict(input_fn, checkpoint_path=checkpoint_path):
@@ -199,4 +183,4 @@ def draw(image, encoding):
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=command_line.parse_flags)
+    command_line.run(main, define_flags, check_flags)

@@ -12,10 +12,8 @@ import os
 import re
 import sys
 import types
-import warnings
 
 import tensorflow as tf
-from absl import logging
 
 
 OLDEST, NEWEST = (2, 15), (2, 21)
@@ -137,74 +135,3 @@ def install():
         sys.modules[f"{parent}.estimator"] = namespace
         if version == "v1":
             sys.modules[f"{parent}.estimator.tpu"] = namespace.tpu
-
-
-def get_features_and_labels(estimator, input_fn, mode):
-    """Calls an input_fn as the Estimator does; returns `(features, labels, hooks)`.
-
-    The hooks initialize the iterator of a Dataset. What does this in the Estimator is not public.
-    """
-    return estimator._get_features_and_labels_from_input_fn(input_fn, mode)
-
-
-def build_evaluation(estimator, input_fn, hooks):
-    """Builds in the default graph what `estimator.evaluate` builds, and does not run it.
-
-    Returns the Scaffold, an operation that takes in a batch, `{name: value}` of the metrics, the
-    loss and the global step, and all hooks. The public way is to build it anew for each checkpoint.
-    """
-    # A warm start is for what has no checkpoint.
-    return estimator._evaluate_build_graph(input_fn, hooks, checkpoint_path="restored later")
-
-
-def get_file_writer(output_dir):
-    """Returns the FileWriter of a directory from `FileWriterCache`; puts a new one there if needed.
-
-    A new one is needed, too, where the file of the last was removed: it would go on writing to it.
-    Files are named by the process as well, as TensorFlow names one by the second only, and two
-    processes would write to one. Nothing public puts a writer into the cache.
-    """
-    cache, suffix = tf.compat.v1.summary.FileWriterCache, f".{os.getpid()}"
-    with cache._lock, tf.Graph().as_default():
-        has_events = tf.io.gfile.isdir(output_dir) and any(
-            name.startswith("events.out.tfevents.") and name.endswith(suffix)
-            for name in tf.io.gfile.listdir(output_dir)
-        )
-        if not has_events or output_dir not in cache._cache:
-            cache._cache[output_dir] = tf.compat.v1.summary.FileWriter(
-                output_dir, filename_suffix=suffix
-            )
-        cache._cache[output_dir].reopen()  # a full disk may have closed it
-        return cache._cache[output_dir]
-
-
-class CheckpointSaverHook(tf.compat.v1.train.CheckpointSaverHook):
-    """Saves at multiples of `save_steps`, also when the run before stopped between two of them."""
-
-    def __init__(self, checkpoint_dir, save_steps, listeners=None):
-        # The graph goes to the events; a copy of it beside each checkpoint would only cost time.
-        super().__init__(
-            checkpoint_dir, save_steps=save_steps, listeners=listeners, save_graph_def=False
-        )
-        self._save_steps = save_steps
-        # The default would fetch the global step in a run of its own after each training step.
-        self._set_steps_per_run(1)
-
-    def after_create_session(self, session, coord):
-        super().after_create_session(session, coord)
-        # Only the hook's own timer knows when the next checkpoint is due.
-        step = self._timer.last_triggered_step()
-        self._timer.update_last_triggered_step(step - step % self._save_steps)
-
-
-def set_up_logging():
-    """Shows each message once, without a prefix: TensorFlow's logger has a handler beside absl's.
-
-    TensorFlow's own messages are for --verbosity=1 (debug); its errors are raised as well.
-    """
-    # TensorFlow 2.20 writes text in a way that its protobuf warns of.
-    warnings.filterwarnings("ignore", module="google.protobuf")
-    logging.get_absl_handler().setFormatter(None)
-    logger = tf.get_logger()
-    logger.handlers.clear()
-    logger.setLevel("INFO" if logging.get_verbosity() >= logging.DEBUG else "FATAL")

@@ -1,16 +1,15 @@
 """What both scripts do around TensorFlow, whose import takes seconds and makes a lot of noise."""
 
 import contextlib
+import logging as standard_logging
 import os
-import shlex
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
-import threading
+import warnings
 
-from absl import app, flags
+from absl import app, flags, logging
+
+from contrib.quiet_import import import_tensorflow
 
 
 def parse_flags(argv):
@@ -82,61 +81,28 @@ def end_on_signals(exit_process):
         signal.signal(number, lambda number, frame: exit_process(128 + number))
 
 
-def import_tensorflow():
-    """Imports TensorFlow without its C++ and CUDA notices, unless the user asked for them.
+def run(main, define_flags, check_flags):
+    """Runs a script: reads its flags, then imports TensorFlow, then calls `main(argv)`.
 
-    Since 2.18 TensorFlow writes some of them, when it is imported and when it runs its first
-    session, whatever TF_CPP_MIN_LOG_LEVEL says. So file descriptor 2 leads to `tail` for both,
-    which writes nothing before the end of its input: killed when all went well, it drops the
-    notices; when the import raises, or C++ aborts the process, it passes on what they say.
+    Wrong flags are told at once, because the import of TensorFlow takes seconds.
     """
-    # tensorflow-estimator imports Keras, which the user may have run on something else.
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    # A GPU's memory is taken as it is needed, not all at once.
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    try:
-        tempfile.gettempdir()  # TensorFlow asks for it
-    except OSError as error:
-        sys.exit(f"{_script()}: {error.strerror}; set TMPDIR to one")
-    asked_for = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("0", "1")
-    tail = shutil.which("tail")  # Windows has none
-    if asked_for or tail is None or sys.stderr is None:  # closed, where no flags are parsed
-        return  # who needs it imports it
-    stderr = os.dup(2)
-    with subprocess.Popen([tail, "-n", "999"], stdin=subprocess.PIPE, stdout=stderr) as notices:
-        try:
-            os.dup2(notices.stdin.fileno(), 2)
-            with _before_signals(notices.kill):
-                import tensorflow as tf
-
-                with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-                    session.run(tf.constant(0))
-            notices.kill()
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+    end_on_signals(os._exit)
+    define_flags()
+    check_flags(parse_flags(sys.argv))
+    import_tensorflow()
+    end_on_signals(sys.exit)
+    set_up_logging()
+    app.run(main, flags_parser=parse_flags)
 
 
-@contextlib.contextmanager
-def _before_signals(function):
-    """Calls it before the handlers of Ctrl-C and SIGTERM, which may end the process at once."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+def set_up_logging():
+    """Shows each message once, without a prefix: TensorFlow's logger has a handler beside absl's.
 
-    def handle(number, frame):
-        function()
-        handlers[number](number, frame)
-
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    handled = [number for number in handlers if in_main_thread and callable(handlers[number])]
-    for number in handled:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number in handled:
-            signal.signal(number, handlers[number])
-
-
-def quote(path):
-    """As this platform's shell takes it."""
-    return shlex.quote(path) if os.name == "posix" else subprocess.list2cmdline([path])
+    TensorFlow's own messages are for --verbosity=1 (debug); its errors are raised as well.
+    """
+    # TensorFlow 2.20 writes text in a way that its protobuf warns of.
+    warnings.filterwarnings("ignore", module="google.protobuf")
+    logging.get_absl_handler().setFormatter(None)
+    logger = standard_logging.getLogger("tensorflow")
+    logger.handlers.clear()
+    logger.setLevel("INFO" if logging.get_verbosity() >= logging.DEBUG else "FATAL")

@@ -10,6 +10,7 @@ The evaluator is a task as well, though not in "cluster": nobody connects to it.
 
 import concurrent.futures
 import json
+import math
 import os
 import socket
 import time
@@ -22,7 +23,7 @@ from contrib.learn.evaluation import find_evaluated_steps
 from contrib.learn.checkpoints import find_damage, get_step, read_checkpoint_state
 from tf_estimator import train_and_evaluate
 
-JOBS = ("chief", "worker", "ps", "evaluator")
+JOBS = ("chief", "master", "worker", "ps", "evaluator")  # a chief was a master in 2017
 POLL_SECONDS = 1
 # From the last checkpoint until nobody can still be within a step.
 GRACE_SECONDS = 5
@@ -79,7 +80,7 @@ def _check_cluster(cluster):
             raise UserError(f"TF_CONFIG: {json.dumps(address)} is not an address such as host:2222")
         if addresses.count(address) > 1:
             raise UserError(f"TF_CONFIG: {address} is there twice")
-    if len(cluster.get("chief", [])) != 1:
+    if len(cluster.get("chief", [])) + len(cluster.get("master", [])) != 1:
         raise UserError('TF_CONFIG: "cluster" has to have exactly one chief')
     if len(cluster.get("evaluator", [])) > 1:
         raise UserError('TF_CONFIG: "cluster" may have one evaluator at most')
@@ -115,7 +116,8 @@ def run_task(estimator, train_spec, eval_spec, evaluate, stop_hook):
     Raises:
       UserError: another process has this task's port.
     """
-    config, train_steps = estimator.config, train_spec.max_steps
+    config = estimator.config
+    train_steps = math.inf if train_spec.max_steps is None else train_spec.max_steps
     if config.task_type == "evaluator":
         evaluated = find_evaluated_steps(estimator.eval_dir(eval_spec.name))
         return _evaluate(estimator.model_dir, train_steps, evaluate, evaluated, stop_hook)
@@ -126,7 +128,7 @@ def run_task(estimator, train_spec, eval_spec, evaluate, stop_hook):
         if config.task_type == "ps":
             _serve(config, train_steps, stop_hook)
         else:
-            _train(estimator, train_spec, eval_spec, stop_hook)
+            _train(estimator, train_spec, eval_spec, train_steps, stop_hook)
     if not stop_hook.signal_number:
         logging.info("%s %d is done", config.task_type, config.task_id)
     return None
@@ -147,7 +149,7 @@ def _is_done(model_dir, train_steps):
     return bool(state) and get_step(state.model_checkpoint_path) >= train_steps
 
 
-def _train(estimator, train_spec, eval_spec, stop_hook):
+def _train(estimator, train_spec, eval_spec, train_steps, stop_hook):
     """The chief and the workers.
 
     TensorFlow waits without end, and deaf to signals, for a parameter server that is gone. So it
@@ -159,9 +161,11 @@ def _train(estimator, train_spec, eval_spec, stop_hook):
             _wait_for_chief(estimator.config)
         train_and_evaluate(estimator, train_spec, eval_spec)
 
-    training = concurrent.futures.ThreadPoolExecutor().submit(train)
+    executor = concurrent.futures.ThreadPoolExecutor(max_workers=1)
+    training = executor.submit(train)
+    executor.shutdown(wait=False)
     while not concurrent.futures.wait([training], POLL_SECONDS).done:
-        if stop_hook.signal_number or _is_done(estimator.model_dir, train_spec.max_steps):
+        if stop_hook.signal_number or _is_done(estimator.model_dir, train_steps):
             saves = stop_hook.signal_number and estimator.config.is_chief
             if concurrent.futures.wait([training], SAVE_SECONDS if saves else GRACE_SECONDS).done:
                 break

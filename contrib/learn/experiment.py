@@ -1,55 +1,46 @@
-"""The Experiment of the blog, which TensorFlow no longer has."""
+"""`tf.contrib.learn.Experiment`: trains and evaluates an Estimator."""
 
+import concurrent.futures
 import contextlib
+import functools
+import math
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from contrib.learn.cluster import run_task
-from contrib.learn.errors import UserError, explained
-from contrib.learn.evaluation import Evaluation
-from hooks import CheckpointGuard, EvaluationListener, StopHook
-from contrib.learn.checkpoints import (
-    check_checkpoint,
-    check_export_dir,
-    check_free_space,
-    find_whole_checkpoint,
-    load_hparams,
-    lock,
-    own_export_dir,
-    save_hparams,
-    set_damaged_checkpoints_aside,
+from contrib.learn import cluster
+from contrib.learn.checkpoints import find_whole_checkpoint
+from contrib.learn.directories import check_free_space
+from contrib.learn.explained import explained
+from contrib.learn.export_strategy import ExportStrategy
+from contrib.learn.other_schedules import OtherSchedules, wait
+from contrib.learn.saved_models import check_export_dir, export_saved_model
+from contrib.learn.training import (
+    get_hooks,
+    get_input_fn,
+    get_latest_step,
+    running,
+    train,
+    training,
 )
-from tf_estimator import CheckpointSaverHook, EvalSpec, ModeKeys, TrainSpec, get_file_writer
+from contrib.learn.training_hooks import EvaluationListener, StopHook
+from tf_estimator import EvalSpec, TrainSpec
 
 
-class Experiment:
-    """Trains and evaluates an Estimator (blog: "Experiment"); its public methods are the schedules.
+class Experiment(OtherSchedules):
+    """Knows how to train and evaluate an Estimator (blog: "Experiment"); a schedule is a method.
 
-    Like `tf.contrib.learn.Experiment` it evaluates every `min_eval_frequency` steps and once more
-    at the end, where `tf.estimator.train_and_evaluate` skips evaluations by the clock.
+    Arguments and methods are those of TensorFlow 1.3 to 1.15. The `RunConfig` says when the
+    Estimator saves. A new checkpoint is evaluated if `min_eval_frequency` steps have passed since
+    the last evaluation. In a cluster each process does the part of its task.
 
-    Each schedule raises `UserError` for what the user has to see to, one line. One that trains has
-    the model directory to itself, sets damaged checkpoints aside, keeps the hyperparameters there,
-    and exports at the end if there is an `export_dir`. SIGINT (Ctrl-C), SIGTERM and SIGHUP stop
-    it after the current step; once that is saved, the signal is passed on.
-
-    Args:
-      estimator: the Estimator; its params are `HParams`. When it saves, and how many checkpoints a
-        cluster keeps, is decided here, not by its `RunConfig`.
-      train_input_fn, eval_input_fn: take nothing, make `(features, labels)`, tensors, or a Dataset
-        of them; that of the evaluation has no queues.
-      train_hooks, eval_hooks: lists of `SessionRunHook`; see `Evaluation` for the latter.
-      train_steps: the global step at which training is done.
-      eval_steps: batches of an evaluation; None for all.
-      min_eval_frequency: steps from one checkpoint, and its evaluation, to the next.
-      eval_name: evaluations go to the directory `eval_<eval_name>`; None for `eval`.
-      serving_input_receiver_fn: makes the inputs of an exported SavedModel; None if none is.
-      export_dir: where a SavedModel is exported to; None for none.
+    Each schedule raises `UserError`, one line, for a problem that the user must fix. A schedule
+    that trains locks the model directory, sets damaged checkpoints aside and keeps the
+    hyperparameters there. On SIGINT (Ctrl-C), SIGTERM or SIGHUP it saves a checkpoint after the
+    current step, then the signal goes to its former handler.
     """
 
     def __init__(
@@ -57,184 +48,235 @@ class Experiment:
         estimator,
         train_input_fn,
         eval_input_fn,
-        train_hooks,
-        eval_hooks,
-        train_steps,
-        eval_steps,
-        min_eval_frequency,
+        eval_metrics=None,
+        train_steps=None,
+        eval_steps=100,
+        train_monitors=None,
+        eval_hooks=None,
+        local_eval_frequency=None,
+        eval_delay_secs=120,
+        continuous_eval_throttle_secs=60,
+        min_eval_frequency=None,
+        delay_workers_by_global_step=False,
+        export_strategies=None,
+        train_steps_per_iteration=None,
+        checkpoint_and_export=False,
+        saving_listeners=None,
+        check_interval_secs=5,
+        *,
+        evaluation=None,
         eval_name=None,
-        serving_input_receiver_fn=None,
         export_dir=None,
+        serving_input_receiver_fn=None,
     ):
+        """Takes the arguments of TensorFlow 1.3 to 1.15, and after the `*` four more.
+
+        Args:
+          estimator: `tf.estimator.Estimator`.
+          train_input_fn, eval_input_fn: take nothing; return `(features, labels)` or a Dataset.
+          eval_metrics: None; the metrics of an Estimator are in its `model_fn`.
+          train_steps: the global step at which training ends; None trains without end.
+          eval_steps: batches of an evaluation; None evaluates until the input ends.
+          train_monitors, eval_hooks: lists of `SessionRunHook`.
+          local_eval_frequency: `min_eval_frequency` of the schedule `local_run`.
+          eval_delay_secs: seconds before `evaluate` and `continuous_eval`.
+          continuous_eval_throttle_secs: seconds between two evaluations of `continuous_eval`.
+          min_eval_frequency: steps between two evaluations, at least; None is 1; 0 evaluates at
+            the end only.
+          delay_workers_by_global_step: whether a worker waits for a global step before it trains.
+          export_strategies: an `ExportStrategy` or a list of them, for the last checkpoint.
+          train_steps_per_iteration: steps between evaluations of `continuous_train_and_eval`.
+          checkpoint_and_export: whether each checkpoint is evaluated and exported.
+          saving_listeners: a list of `CheckpointSaverListener`.
+          check_interval_secs: has no effect, because an evaluation follows its checkpoint at once.
+          evaluation: `Evaluation` keeps one graph and one session for all evaluations and runs
+            them in a background thread; None calls `estimator.evaluate`, and training waits.
+          eval_name: evaluations write to `eval_<eval_name>`, or to `eval` for "". None takes
+            contrib's names: `eval` while training, `eval_one_pass`, `eval_continuous`.
+          export_dir: where to export a SavedModel after training; None exports nothing.
+          serving_input_receiver_fn: makes the inputs of this SavedModel.
+
+        Raises:
+          ValueError: an argument has the wrong type.
+        """
+        if eval_metrics is not None:
+            raise ValueError("`eval_metrics` must be `None` with `tf.estimator.Estimator`")
+        if not isinstance(train_steps_per_iteration, (int, type(None))):
+            raise ValueError("`train_steps_per_iteration` must be an integer.")
         if export_dir and not serving_input_receiver_fn:
             raise ValueError("Experiment: an export_dir needs a serving_input_receiver_fn")
-        self.estimator = estimator
-        self.train_input_fn = train_input_fn
-        self.eval_input_fn = eval_input_fn
-        self.train_hooks = train_hooks
-        self.eval_hooks = eval_hooks
-        self.train_steps = train_steps
-        self.eval_steps = eval_steps
-        self.min_eval_frequency = min_eval_frequency
-        self.eval_name = eval_name
-        self.serving_input_receiver_fn = serving_input_receiver_fn
-        self.export_dir = export_dir
-        self.stop_hook = StopHook()
-        self._evaluation = None
-        self.results = {}  # global step: result of its evaluation
+        self._estimator = estimator
+        self._train_input_fn, self._eval_input_fn = train_input_fn, eval_input_fn
+        self._train_steps, self._eval_steps = train_steps, eval_steps
+        self._train_monitors, self._eval_hooks = list(train_monitors or []), list(eval_hooks or [])
+        self._local_eval_frequency = local_eval_frequency
+        self._eval_delay_secs = eval_delay_secs
+        self._continuous_eval_throttle_secs = continuous_eval_throttle_secs
+        self._min_eval_frequency = 1 if min_eval_frequency is None else min_eval_frequency
+        self._delay_workers_by_global_step = delay_workers_by_global_step
+        self._train_steps_per_iteration = train_steps_per_iteration
+        self._checkpoint_and_export = checkpoint_and_export
+        self._saving_listeners = list(saving_listeners or [])
+        self._evaluation, self._eval_name = evaluation, eval_name
+        self._export_dir, self._serving_input_receiver_fn = export_dir, serving_input_receiver_fn
+        self.reset_export_strategies(export_strategies)
+        self._stop_hook = StopHook()
+        self._evaluations = {}  # name: Evaluation
+        self.results = {}  # global step: result of its evaluation while training
+
+    @property
+    def estimator(self):
+        return self._estimator
+
+    @property
+    def eval_metrics(self):
+        return None
+
+    @property
+    def train_steps(self):
+        return self._train_steps
+
+    @property
+    def eval_steps(self):
+        return self._eval_steps
+
+    def extend_train_hooks(self, additional_hooks):
+        """Adds hooks to those of training."""
+        self._train_monitors.extend(additional_hooks)
+
+    def reset_export_strategies(self, new_export_strategies=None):
+        """Sets the export strategies; returns the former ones, a tuple."""
+        strategies = new_export_strategies or ()
+        if isinstance(strategies, ExportStrategy):
+            strategies = (strategies,)
+        for strategy in strategies:
+            if not isinstance(strategy, ExportStrategy):
+                raise ValueError(
+                    "`export_strategies` must be an ExportStrategy, an iterable of "
+                    f"ExportStrategy, or `None`, found {strategy}."
+                )
+        former = getattr(self, "_export_strategies", ())
+        self._export_strategies = tuple(strategies)
+        return former
+
+    def train(self, delay_secs=None):
+        """Trains to `train_steps`, after `delay_secs`; returns the Estimator."""
+        with self._training():
+            wait(delay_secs)
+            if self._is_in_cluster():
+                self._run_task()
+            else:
+                self._train()
+        self._export_to_dir()
+        return self._estimator
+
+    def evaluate(self, delay_secs=None, name=None):
+        """Evaluates the latest whole checkpoint after `delay_secs`; returns `{name: value}`."""
+        wait(self._eval_delay_secs if delay_secs is None else delay_secs)
+        self._evaluations = {}  # the hooks may have served other graphs since the last schedule
+        with running(self._estimator):
+            checkpoint_path = find_whole_checkpoint(self._estimator.model_dir)
+            return self._evaluate(self._get_name(name or "one_pass"), checkpoint_path)
 
     def train_and_evaluate(self):
-        """Trains, evaluates each checkpoint beside it, the last one too, and returns its result.
+        """Trains, evaluates new checkpoints and the last one, exports.
 
-        In a cluster each process has its part of this; see `cluster.run_task`.
+        Returns:
+          `(result, exports)`: the result of the last evaluation, and the list of the export paths.
+          In a cluster the evaluator alone has a result.
         """
-        config = self.estimator.config
+        name = self._get_name(None)
         with self._training():
-            if config.cluster_spec or config.task_type == "evaluator":
+            if self._is_in_cluster():
                 result = self._run_task()
             else:
-                with ThreadPoolExecutor(max_workers=1) as executor:
+                self._train_and_evaluate(name)
+                checkpoint_path = self._estimator.latest_checkpoint()
+                result = self.results.get(get_latest_step(self._estimator))
+                if not result and not self._stop_hook.signal_number:
+                    result = self._evaluate(name, checkpoint_path)
+        return result, self._export(result)
 
-                    def start_evaluation():
-                        return executor.submit(self._evaluate, self.estimator.latest_checkpoint())
+    def _train_and_evaluate(self, name):
+        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as executor:
 
-                    self._train([EvaluationListener(start_evaluation, self.stop_hook)])
-                result = self.results.get(self.latest_step())
-                if not result and not self.stop_hook.signal_number:
-                    result = self._evaluate()
-        self._export_at_the_end()
-        return result
+            def evaluate():
+                checkpoint_path = self._estimator.latest_checkpoint()
+                if self._evaluation:
+                    return executor.submit(self._evaluate, name, checkpoint_path)
+                result = self._evaluate(name, checkpoint_path)
+                if self._checkpoint_and_export:
+                    self._run_export_strategies(result, checkpoint_path)
+                return None
 
-    def train(self):
-        """Trains from the last checkpoint, if there is one; returns {"global_step"}."""
-        with self._training():
-            self._train()
-        self._export_at_the_end()
-        return {"global_step": self.latest_step()}
-
-    def evaluate(self):
-        """Evaluates the last checkpoint; returns {"Accuracy", "loss", "global_step"}."""
-        with self._explained():
-            return self._evaluate(self._find_checkpoint(self.eval_input_fn, ModeKeys.EVAL))
+            every_n_steps = 1 if self._checkpoint_and_export else self._min_eval_frequency
+            listener = EvaluationListener(evaluate, every_n_steps, self._stop_hook)
+            self._train(listeners=[listener] if every_n_steps else [])
 
     def export(self):
-        """Writes the last checkpoint as a SavedModel below `export_dir`; returns its path."""
-
-        def input_fn():
-            return self.serving_input_receiver_fn().features, None
-
-        if not self.export_dir:
+        """Writes the latest whole checkpoint as a SavedModel to `export_dir`; returns its path."""
+        if not self._export_dir:
             raise ValueError("Experiment: export needs an export_dir")
-        with self._explained():
-            check_export_dir(self.export_dir)
-            return self._export(self._find_checkpoint(input_fn, ModeKeys.PREDICT))
-
-    @contextlib.contextmanager
-    def _explained(self):
-        """What every schedule has."""
-        self._evaluation = None  # the hooks may have served other graphs since the last schedule
-        with explained(self.estimator.model_dir):
-            logging.info("hyperparameters: %s", self.estimator.params.to_json())
-            yield
+        with running(self._estimator):
+            check_export_dir(self._export_dir)
+            checkpoint_path = find_whole_checkpoint(self._estimator.model_dir)
+            return self._export_saved_model(checkpoint_path)
 
     @contextlib.contextmanager
     def _training(self):
-        """What every schedule that trains has; in a cluster the chief alone sees to `model_dir`."""
-        self.results = {}  # those before may be of checkpoints that were removed since
-        with self.stop_hook.handlers(), self._explained():
-            is_chief = self.estimator.config.is_chief
-            with self._prepared_model_dir() if is_chief else contextlib.nullcontext():
-                yield
-            if self.stop_hook.signal_number:
-                logging.info(
-                    "stopped at step %s of %s; to go on, run the same command again",
-                    f"{self.latest_step():,}",
-                    f"{self.train_steps:,}",
-                )
-
-    @contextlib.contextmanager
-    def _prepared_model_dir(self):
-        """Has the model directory to itself: whole, of this model, with its hyperparameters."""
-        estimator = self.estimator
-        with lock(estimator.model_dir):
-            set_damaged_checkpoints_aside(estimator.model_dir)
-            checkpoint = estimator.latest_checkpoint()
-            if checkpoint:
-                check_checkpoint(checkpoint, estimator, self.train_input_fn, ModeKeys.TRAIN)
-            if self.export_dir:
-                check_export_dir(self.export_dir)
-            step = self.latest_step()
-            if step < self.train_steps:
-                get_file_writer(estimator.model_dir)  # before TensorFlow's hooks ask for it
-                self._keep_hparams(is_resumed=step > 0)
+        """Prepares a schedule that trains."""
+        self.results = {}  # the checkpoints of earlier results may be gone
+        self._evaluations = {}
+        with training(self._estimator, self._train_steps, self._stop_hook):
+            if self._export_dir and self._estimator.config.is_chief:
+                check_export_dir(self._export_dir)
             yield
 
-    def _keep_hparams(self, is_resumed):
-        params, model_dir = self.estimator.params, self.estimator.model_dir
-        with contextlib.suppress(UserError):  # a damaged file is written anew
-            before = load_hparams(model_dir).values() if is_resumed else params.values()
-            for name, value in params.values().items():
-                if value != before[name]:
-                    logging.info("%s is %s from here on, it was %s", name, value, before[name])
-        save_hparams(model_dir, params)
-
-    def _train(self, saving_listeners=()):
-        step = self.latest_step()
-        if step >= self.train_steps:
-            logging.info(
-                "%s is at step %s already, train_steps is %s: nothing left to train",
-                self.estimator.model_dir,
-                f"{step:,}",
-                f"{self.train_steps:,}",
-            )
-            return
-        if step:
-            logging.info("going on from step %s of %s", f"{step:,}", self.estimator.model_dir)
-        self.estimator.train(
-            self._get_train_input_fn(),
-            hooks=self.get_train_hooks(saving_listeners),
-            max_steps=self.train_steps,
+    def _train(self, steps=None, listeners=()):
+        train(
+            self._estimator,
+            self._train_input_fn,
+            self._train_monitors,
+            [*self._saving_listeners, *listeners],
+            self._stop_hook,
+            steps,
+            None if steps else self._train_steps,
         )
+
+    def _is_in_cluster(self):
+        config = self._estimator.config
+        return bool(config.cluster_spec) or config.task_type == "evaluator"
 
     def _run_task(self):
-        return run_task(
-            self.estimator,
-            TrainSpec(self._get_train_input_fn(), self.train_steps, self.get_train_hooks()),
-            EvalSpec(self.eval_input_fn, name=self.eval_name),
-            self._evaluate,
-            self.stop_hook,
+        estimator, stop_hook = self._estimator, self._stop_hook
+        hooks = get_hooks(estimator, self._train_monitors, self._saving_listeners, stop_hook)
+        if self._delay_workers_by_global_step and not estimator.config.is_chief:
+            step = int(8000 * math.log(estimator.config.task_id + 2))
+            hooks.append(tf.compat.v1.train.GlobalStepWaiterHook(step))
+        input_fn = get_input_fn(estimator, self._train_input_fn)
+        name = self._get_name(None)
+        return cluster.run_task(
+            estimator,
+            TrainSpec(input_fn, self._train_steps, hooks),
+            EvalSpec(self._eval_input_fn, name=name),
+            functools.partial(self._evaluate, name),
+            stop_hook,
         )
 
-    def _get_train_input_fn(self):
-        """The training data, in another order than from the start if training goes on."""
-        seed, step = self.estimator.config.tf_random_seed, self.latest_step()
+    def _get_name(self, default):
+        return default if self._eval_name is None else self._eval_name
 
-        def train_input_fn():
-            if seed is not None:
-                tf.compat.v1.set_random_seed(seed + step)
-            return self.train_input_fn()
-
-        return train_input_fn
-
-    def get_train_hooks(self, saving_listeners=()):
-        """All hooks of a training session; in a cluster only the chief saves checkpoints."""
-        saver_hook = CheckpointSaverHook(
-            self.estimator.model_dir,
-            self.min_eval_frequency,
-            [CheckpointGuard(self.estimator.model_dir), *saving_listeners],
-        )
-        saver_hooks = [saver_hook] if self.estimator.config.is_chief else []
-        # In this order: the others have seen the step when it is saved.
-        return [*self.train_hooks, *saver_hooks, self.stop_hook]
-
-    def _evaluate(self, checkpoint_path=None):
-        start_time = time.monotonic()
-        if not self._evaluation:
-            self._evaluation = Evaluation(
-                self.estimator, self.eval_input_fn, self.eval_hooks, self.eval_steps, self.eval_name
-            )
-        result = self._evaluation.evaluate(checkpoint_path or self.estimator.latest_checkpoint())
-        check_free_space(self.estimator.eval_dir(self.eval_name))
+    def _evaluate(self, name, checkpoint_path, steps=None):
+        """Evaluates a checkpoint; returns `{name: value}`."""
+        start_time, estimator = time.monotonic(), self._estimator
+        arguments = (self._eval_input_fn, steps or self._eval_steps, self._eval_hooks)
+        if self._evaluation:
+            if name not in self._evaluations:
+                self._evaluations[name] = self._evaluation(estimator, *arguments, name)
+            result = self._evaluations[name].evaluate(checkpoint_path)
+        else:
+            result = estimator.evaluate(*arguments, checkpoint_path, name)
+        check_free_space(estimator.eval_dir(name))
         self.results[int(result["global_step"])] = result
         logging.info(
             "evaluation at step %s: %s, in %.2f s",
@@ -248,33 +290,29 @@ class Experiment:
         )
         return result
 
-    def _find_checkpoint(self, input_fn, mode):
-        checkpoint = find_whole_checkpoint(self.estimator.model_dir)
-        check_checkpoint(checkpoint, self.estimator, input_fn, mode)
-        return checkpoint
+    def _export(self, result):
+        """Exports after training, unless training was stopped; returns a list of paths."""
+        self._export_to_dir()
+        if self._stop_hook.signal_number or not self._estimator.config.is_chief:
+            return []
+        return self._run_export_strategies(result, self._estimator.latest_checkpoint())
 
-    def _export_at_the_end(self):
-        stopped = self.stop_hook.signal_number
-        if self.export_dir and self.estimator.config.is_chief and not stopped:
-            with explained(self.export_dir):
-                self._export(self.estimator.latest_checkpoint())
-
-    def _export(self, checkpoint_path):
-        # TensorFlow names an export by the second, and its unfinished files so, too: exports of two
-        # processes would get into each other's.
-        with own_export_dir(self.export_dir) as own_dir:
-            path = self.estimator.export_saved_model(
-                own_dir, self.serving_input_receiver_fn, checkpoint_path=checkpoint_path
+    def _run_export_strategies(self, result, checkpoint_path):
+        export_dir = os.path.join(self._estimator.model_dir, "export")
+        return [
+            strategy.export(
+                self._estimator, os.path.join(export_dir, strategy.name), checkpoint_path, result
             )
-            version = int(os.path.basename(path))
-            while tf.io.gfile.exists(os.path.join(self.export_dir, str(version))):
-                version += 1
-            target = os.path.join(self.export_dir, str(version))
-            tf.io.gfile.rename(path, target)
-        logging.info("exported to %s", target)
-        return target
+            for strategy in self._export_strategies
+        ]
 
-    def latest_step(self):
-        """The global step of the last checkpoint, 0 if there is none."""
-        checkpoint = self.estimator.latest_checkpoint()
-        return int(tf.train.load_variable(checkpoint, "global_step")) if checkpoint else 0
+    def _export_to_dir(self):
+        stopped = self._stop_hook.signal_number
+        if self._export_dir and self._estimator.config.is_chief and not stopped:
+            with explained(self._export_dir):
+                self._export_saved_model(self._estimator.latest_checkpoint())
+
+    def _export_saved_model(self, checkpoint_path):
+        return export_saved_model(
+            self._estimator, self._export_dir, self._serving_input_receiver_fn, checkpoint_path
+        )

@@ -1,0 +1,1 @@
+"""`tf.contrib.learn.datasets`: readers of data. Imports no TensorFlow."""

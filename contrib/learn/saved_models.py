@@ -1,0 +1,49 @@
+"""Exports an Estimator as a SavedModel to a directory that other processes may use, too."""
+
+import contextlib
+import os
+import uuid
+
+import tensorflow as tf
+from absl import logging
+
+from contrib.learn.directories import make_directory, told_by_flag
+
+
+def check_export_dir(export_dir):
+    """Finds out before training, not after it, whether `export_dir` can be written; makes it.
+
+    Raises:
+      UserError: it can't.
+    """
+    make_directory("export_dir", export_dir)
+    with told_by_flag("export_dir", export_dir), own_export_dir(export_dir) as own_dir:
+        tf.io.gfile.makedirs(own_dir)
+
+
+@contextlib.contextmanager
+def own_export_dir(export_dir):
+    """Yields a path below `export_dir` that no other process uses; what is left there goes."""
+    own_dir = os.path.join(export_dir, f"temp-{uuid.uuid4().hex}")
+    try:
+        yield own_dir
+    finally:
+        if tf.io.gfile.exists(own_dir):
+            tf.io.gfile.rmtree(own_dir)
+
+
+def export_saved_model(estimator, export_dir, serving_input_receiver_fn, checkpoint_path):
+    """Writes a checkpoint as a SavedModel below `export_dir`; returns the path of the export."""
+    # TensorFlow names an export, and its unfinished files, by the second. The exports of two
+    # processes would mix.
+    with own_export_dir(export_dir) as own_dir:
+        path = estimator.export_saved_model(
+            own_dir, serving_input_receiver_fn, checkpoint_path=checkpoint_path
+        )
+        version = int(os.path.basename(path))
+        while tf.io.gfile.exists(os.path.join(export_dir, str(version))):
+            version += 1
+        target = os.path.join(export_dir, str(version))
+        tf.io.gfile.rename(path, target)
+    logging.info("exported to %s", target)
+    return target
