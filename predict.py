@@ -122,7 +122,7 @@ def predict_images(model_dir, paths, report):
     """
     import tensorflow as tf
 
-    from contrib.learn.checkpoints import find_whole_checkpoint
+    from contrib.learn.checkpoints import CheckpointCheckHook, find_whole_checkpoint
     from handwriting.images import prepare_image, read_image
 
     estimator = load_estimator(model_dir)
@@ -152,7 +152,8 @@ def predict_images(model_dir, paths, report):
         signature = tf.TensorSpec([None, 28, 28], tf.uint8)
         return tf.data.Dataset.from_generator(prepared_batches, output_signature=signature)
 
-    for prediction in estimator.predict(input_fn, checkpoint_path=checkpoint_path):
+    hooks = [CheckpointCheckHook(checkpoint_path)]
+    for prediction in estimator.predict(input_fn, None, hooks, checkpoint_path):
         yield (*read.popleft(), prediction)
 
 

@@ -1,3 +1,4 @@
+from contrib.learn.datasets import mnist
 import os
 import pathlib
 import shutil
@@ -11,7 +12,6 @@ import tensorflow as tf
 from absl import flags
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import inputs
 import predict
 from hooks import IteratorInitializerHook
 
@@ -38,14 +38,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(scope="session")
 def mnist_data():
-    return inputs.read_data_sets(inputs.BUNDLED_DATA_DIR)
+    return mnist.read_data_sets(mnist.BUNDLED_DATA_DIR)
 
 
 @pytest.fixture(scope="session")
 def small_mnist_data(mnist_data):
     """The first images of each split."""
-    return inputs.Datasets(
-        *(inputs.DataSet(images[:1000], labels[:1000]) for images, labels in mnist_data)
+    return mnist.Datasets(
+        *(mnist.DataSet(images[:1000], labels[:1000]) for images, labels in mnist_data)
     )
 
 
@@ -119,10 +119,10 @@ def finished_run(tmp_path_factory):
 def small_data_dir(tmp_path_factory):
     """A data directory with the first 6,000 training and 1,000 test images, to be quick."""
     data_dir = tmp_path_factory.mktemp("data")
-    for name in inputs.FILE_NAMES:
-        path = inputs.BUNDLED_DATA_DIR / f"{name}.gz"
+    for name in mnist.FILE_NAMES:
+        path = mnist.BUNDLED_DATA_DIR / f"{name}.gz"
         n_dimensions = 3 if "images" in name else 1
-        array = inputs.read_idx(path, n_dimensions)[: 6000 if name.startswith("train") else 1000]
+        array = mnist.read_idx(path, n_dimensions)[: 6000 if name.startswith("train") else 1000]
         header = [0x0800 + n_dimensions, *array.shape]
         content = b"".join(number.to_bytes(4, "big") for number in header) + array.tobytes()
         (data_dir / name).write_bytes(content)

@@ -14,7 +14,7 @@ import inputs
 from contrib.learn import learn_runner
 import mnist_estimator
 from contrib.learn.errors import UserError
-from contrib.training.hparam import HParams
+from mnist_estimator import get_hparams
 from tf_estimator import RunConfig
 
 
@@ -50,7 +50,7 @@ def test_defaults_of_the_flags(run, monkeypatch):
     run_config = call.pop("run_config")
     assert (run_config.model_dir, run_config.tf_random_seed) == ("./mnist_training", None)
     assert call == {
-        "params": HParams(),
+        "params": get_hparams(),
         "data_dir": "./mnist_data",
         "eval_split": "test",
         "summary_images": True,
@@ -62,7 +62,11 @@ def test_defaults_of_the_flags(run, monkeypatch):
 @pytest.mark.parametrize(
     ("flag", "name", "value"),
     [
-        ("--hparams=batch_size=64,n_classes=47", "params", HParams(batch_size=64, n_classes=47)),
+        (
+            "--hparams=batch_size=64,n_classes=47",
+            "params",
+            get_hparams(batch_size=64, n_classes=47),
+        ),
         ("--data_dir=data", "data_dir", "data"),
         ("--data_dir=~/data", "data_dir", "/home/roelants/data"),
         ("--eval_split=validation", "eval_split", "validation"),
@@ -96,10 +100,10 @@ def test_verbosity_is_that_of_a_user_by_default(set_flags):
 @pytest.mark.parametrize(
     ("schedule", "expected"),
     [
-        ("train", HParams(batch_size=64)),
-        ("train_and_evaluate", HParams(batch_size=64)),
-        ("evaluate", HParams(batch_size=64, n_classes=47)),
-        ("export", HParams(batch_size=64, n_classes=47)),
+        ("train", get_hparams(batch_size=64)),
+        ("train_and_evaluate", get_hparams(batch_size=64)),
+        ("evaluate", get_hparams(batch_size=64, n_classes=47)),
+        ("export", get_hparams(batch_size=64, n_classes=47)),
     ],
 )
 def test_only_what_does_not_train_takes_the_hyperparameters_that_are_kept(
@@ -180,14 +184,16 @@ def make_experiment(mnist_data):
 
         def make(model_dir, params=None, **arguments):
             run_config = RunConfig(str(model_dir))
-            experiment = mnist_estimator.experiment_fn(run_config, params or HParams(), **arguments)
+            experiment = mnist_estimator.experiment_fn(
+                run_config, params or get_hparams(), **arguments
+            )
             return experiment, asked.pop()
 
         yield make
 
 
 def test_the_experiment_has_what_it_is_given(make_experiment, tmp_path):
-    params = HParams(train_steps=7, min_eval_frequency=3, batch_size=64, n_classes=47)
+    params = get_hparams(train_steps=7, min_eval_frequency=3, batch_size=64, n_classes=47)
     experiment, asked = make_experiment(tmp_path, params, data_dir="data", export_dir="export")
     assert asked == ("data", 47)
     assert (experiment.train_steps, experiment.min_eval_frequency) == (7, 3)
@@ -209,8 +215,8 @@ def test_evaluations_see_the_split_and_go_to_its_directory(
     assert experiment.eval_name == eval_name
     images, labels = first_batch(experiment.eval_input_fn, experiment.eval_hooks)
     split = getattr(mnist_data, eval_split)
-    np.testing.assert_array_equal(images, split.images[: inputs.EVAL_BATCH_SIZE])
-    np.testing.assert_array_equal(labels, split.labels[: inputs.EVAL_BATCH_SIZE])
+    np.testing.assert_array_equal(images, split.images[: mnist_estimator.EVAL_BATCH_SIZE])
+    np.testing.assert_array_equal(labels, split.labels[: mnist_estimator.EVAL_BATCH_SIZE])
 
 
 @pytest.mark.parametrize("summary_images", [True, False])
@@ -218,7 +224,7 @@ def test_evaluations_see_the_split_and_go_to_its_directory(
 def test_what_tensorboard_gets_goes_beside_the_curves(
     make_experiment, tmp_path, monkeypatch, summary_images, eval_split
 ):
-    params = HParams(train_steps=9, batch_size=64)
+    params = get_hparams(train_steps=9, batch_size=64)
     calls = []
     for name in ("ProgressHook", "RunSummaryHook", "EvaluationSummaryHook", "get_estimator"):
         original = getattr(mnist_estimator, name)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import model
 from conftest import read_scalars
-from contrib.training.hparam import HParams
+from mnist_estimator import get_hparams
 from model import model_fn
 from tf_estimator import Estimator, EstimatorSpec, ModeKeys, RunConfig
 
@@ -25,7 +25,7 @@ def spec_in(mode, params=None):
         tf.compat.v1.train.create_global_step()
         images = tf.zeros([8, 28, 28], tf.uint8)
         labels = None if mode == ModeKeys.PREDICT else tf.zeros([8], tf.uint8)
-        return graph, model_fn(images, labels, mode, params or HParams())
+        return graph, model_fn(images, labels, mode, params or get_hparams())
 
 
 def variable_shapes(graph):
@@ -74,7 +74,7 @@ def first_step():
     with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
         tf.compat.v1.train.create_global_step()
         images = tf.zeros([8, 28, 28], tf.uint8)
-        params = HParams(learning_rate=0.25)
+        params = get_hparams(learning_rate=0.25)
         spec = model_fn(images, tf.constant(labels, tf.uint8), ModeKeys.TRAIN, params)
         zeros = [
             variable.assign(tf.zeros_like(variable))
@@ -139,7 +139,7 @@ def test_training_without_summary_images_has_none():
     with tf.Graph().as_default():
         tf.compat.v1.train.create_global_step()
         images, labels = tf.zeros([8, 28, 28], tf.uint8), tf.zeros([8], tf.uint8)
-        model_fn(images, labels, ModeKeys.TRAIN, HParams(), summary_images=False)
+        model_fn(images, labels, ModeKeys.TRAIN, get_hparams(), summary_images=False)
         summaries = tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.SUMMARIES)
     assert "ImageSummary" not in {tensor.op.type for tensor in summaries}
     assert "HistogramSummary" in {tensor.op.type for tensor in summaries}
@@ -188,12 +188,12 @@ def test_half_of_both_dense_layers_is_dropped_in_training_only():
 def test_n_classes_sets_the_number_of_logits():
     with tf.Graph().as_default():
         assert model.architecture(tf.zeros([8, 28, 28, 1]), False).shape.as_list() == [8, 10]
-    _, spec = spec_in(ModeKeys.PREDICT, HParams(n_classes=47))
+    _, spec = spec_in(ModeKeys.PREDICT, get_hparams(n_classes=47))
     assert spec.predictions["logits"].shape.as_list() == [8, 47]
 
 
 def test_logits_of_the_2017_checkpoint_are_those_of_tensorflow_1(model_dir_2017, mnist_data):
-    estimator = Estimator(model_fn, config=RunConfig(str(model_dir_2017)), params=HParams())
+    estimator = Estimator(model_fn, config=RunConfig(str(model_dir_2017)), params=get_hparams())
     dataset = lambda: tf.data.Dataset.from_tensor_slices(mnist_data.test.images).batch(1000)  # noqa: E731
     logits = np.array([prediction["logits"] for prediction in estimator.predict(dataset)])
     expected = np.load(model_dir_2017 / "test_logits_step1000.npz")["logits"]
@@ -205,7 +205,7 @@ def test_logits_of_the_2017_checkpoint_are_those_of_tensorflow_1(model_dir_2017,
 def test_images_may_be_as_the_original_had_them(dtype, shape, model_dir_2017, small_mnist_data):
     images = small_mnist_data.test.images[:100]
     given = np.float32(images / 255) if dtype == np.float32 else images
-    estimator = Estimator(model_fn, str(model_dir_2017), params=HParams())
+    estimator = Estimator(model_fn, str(model_dir_2017), params=get_hparams())
 
     def logits_of(array):
         predictions = estimator.predict(lambda: tf.data.Dataset.from_tensors(array))
@@ -218,11 +218,11 @@ def test_images_may_be_as_the_original_had_them(dtype, shape, model_dir_2017, sm
 def test_what_is_looked_at_has_one_form(mode):
     with tf.Graph().as_default():
         tf.compat.v1.train.create_global_step()
-        model_fn(tf.zeros([8, 28, 28, 1]), tf.zeros([8], tf.uint8), mode, HParams())
+        model_fn(tf.zeros([8, 28, 28, 1]), tf.zeros([8], tf.uint8), mode, get_hparams())
 
 
 def test_learning_rate_is_the_given_one_not_the_checkpoints(model_dir_2017):
-    graph, spec = spec_in(ModeKeys.TRAIN, HParams(learning_rate=0.5))
+    graph, spec = spec_in(ModeKeys.TRAIN, get_hparams(learning_rate=0.5))
     with tf.compat.v1.Session(graph=graph) as session, graph.as_default():
         checkpoint = tf.train.latest_checkpoint(model_dir_2017)
         tf.compat.v1.train.Saver().restore(session, checkpoint)
@@ -233,7 +233,7 @@ def test_learning_rate_is_the_given_one_not_the_checkpoints(model_dir_2017):
 
 @pytest.mark.parametrize(("step", "factor"), [(0, 1), (500, 0.8535534), (1000, 0.5), (2000, 0)])
 def test_learning_rate_decays_by_half_a_cosine(step, factor):
-    params = HParams(learning_rate=0.1, train_steps=2000, learning_rate_decay="cosine")
+    params = get_hparams(learning_rate=0.1, train_steps=2000, learning_rate_decay="cosine")
     graph, spec = spec_in(ModeKeys.TRAIN, params)
     with tf.compat.v1.Session(graph=graph) as session, graph.as_default():
         session.run(tf.compat.v1.global_variables_initializer())
@@ -246,7 +246,7 @@ def test_learning_rate_decays_by_half_a_cosine(step, factor):
 
 def test_decay_goes_on_where_training_stopped(tmp_path, small_mnist_data):
     images, labels = (array[:8] for array in small_mnist_data.train)
-    params = HParams(learning_rate=0.2, train_steps=4, learning_rate_decay="cosine")
+    params = get_hparams(learning_rate=0.2, train_steps=4, learning_rate_decay="cosine")
     config = RunConfig(str(tmp_path), save_summary_steps=1, log_step_count_steps=None)
     for max_steps in (2, 4):
         estimator = Estimator(model_fn, config=config, params=params)
@@ -257,12 +257,12 @@ def test_decay_goes_on_where_training_stopped(tmp_path, small_mnist_data):
 
 
 def test_decay_keeps_the_variables_of_a_constant_rate():
-    graph, _ = spec_in(ModeKeys.TRAIN, HParams(learning_rate_decay="cosine"))
+    graph, _ = spec_in(ModeKeys.TRAIN, get_hparams(learning_rate_decay="cosine"))
     assert variable_shapes(graph) == variable_shapes(spec_in(ModeKeys.TRAIN)[0])
 
 
 def test_bfloat16_keeps_the_variables_of_float32():
-    graph, _ = spec_in(ModeKeys.TRAIN, HParams(precision="bfloat16"))
+    graph, _ = spec_in(ModeKeys.TRAIN, get_hparams(precision="bfloat16"))
     float32_graph, _ = spec_in(ModeKeys.TRAIN)
     assert variable_shapes(graph) == variable_shapes(float32_graph)
     variables = graph.get_collection(tf.compat.v1.GraphKeys.TRAINABLE_VARIABLES)
@@ -272,7 +272,7 @@ def test_bfloat16_keeps_the_variables_of_float32():
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_layers_compute_in_the_precision_and_the_rest_in_float32(precision, monkeypatch):
     monkeypatch.setattr(model, "has_bfloat16", lambda: True)
-    graph, spec = spec_in(ModeKeys.PREDICT, HParams(precision=precision))
+    graph, spec = spec_in(ModeKeys.PREDICT, get_hparams(precision=precision))
     operations = graph.get_operations()
     types = [op.get_attr("T") for op in operations if op.type in ("Conv2D", "MatMul", "BiasAdd")]
     assert types == [tf.as_dtype(precision)] * 10
@@ -306,7 +306,7 @@ def test_bfloat16_needs_a_processor_that_has_it(
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
     messages = []
     monkeypatch.setattr(model.logging, "log_first_n", lambda *args: messages.append(args[1:]))
-    assert model.get_precision(HParams(precision="bfloat16")) == precision
+    assert model.get_precision(get_hparams(precision="bfloat16")) == precision
     assert [(message in text, times) for text, times in messages] == (
         [(True, 1)] if message else []
     )

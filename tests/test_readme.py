@@ -8,7 +8,7 @@ from conftest import ROOT
 
 import mnist_estimator
 import predict
-from contrib.training.hparam import HParams
+from mnist_estimator import get_hparams
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -33,5 +33,5 @@ def test_flags_and_their_defaults(script, inherited, set_flags):
 
 
 def test_hyperparameters_and_their_defaults():
-    defaults = {name: str(value) for name, value in HParams().values().items()}
+    defaults = {name: str(value) for name, value in get_hparams().values().items()}
     assert read_table("hyperparameter") == defaults

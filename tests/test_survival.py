@@ -1,3 +1,4 @@
+from contrib.learn.datasets import mnist
 import contextlib
 import functools
 import json
@@ -13,13 +14,12 @@ import threading
 import pytest
 import tensorflow as tf
 
-import inputs
 from contrib.learn import checkpoints as model_dir_module
 from conftest import ROOT, read_scalars, read_until
 from contrib.learn.experiment import Experiment
 from hooks import EvaluationListener, StopHook
 from contrib.learn.errors import UserError
-from contrib.training.hparam import HParams
+from mnist_estimator import get_hparams
 from contrib.learn.learn_runner import run
 from mnist_estimator import experiment_fn
 from contrib.learn.checkpoints import HPARAMS_FILE, lock, set_damaged_checkpoints_aside
@@ -34,7 +34,7 @@ def train(model_dir, data_dir, hparams=HPARAMS, schedule="train_and_evaluate"):
         functools.partial(experiment_fn, data_dir=data_dir),
         RunConfig(model_dir=str(model_dir)),
         schedule,
-        HParams().parse(hparams),
+        get_hparams().parse(hparams),
     )
 
 
@@ -114,7 +114,7 @@ def test_signal_ends_what_does_not_train(schedule, trained, tmp_path, small_data
 
 def test_signal_is_passed_on_once_all_is_saved(tmp_path, small_data_dir):
     experiment = experiment_fn(
-        RunConfig(model_dir=str(tmp_path)), HParams(train_steps=20), small_data_dir
+        RunConfig(model_dir=str(tmp_path)), get_hparams(train_steps=20), small_data_dir
     )
 
     class Interrupt(tf.compat.v1.train.SessionRunHook):
@@ -187,7 +187,7 @@ def test_killed_at_random_moments(
     n_kills, seconds, train_steps, tmp_path, small_data_dir, start_script
 ):
     is_long = train_steps == 1500
-    data_dir = inputs.BUNDLED_DATA_DIR if is_long else small_data_dir
+    data_dir = mnist.BUNDLED_DATA_DIR if is_long else small_data_dir
     flags = ["--model_dir", tmp_path / "model", "--data_dir", data_dir]
     frequency = 100 if is_long else 20
     flags += ["--hparams", f"train_steps={train_steps},min_eval_frequency={frequency}"]
@@ -311,7 +311,7 @@ def test_disk_too_full_for_events(when, mount_tmpfs, trained, small_data_dir):
     model_dir = mount_tmpfs("30m") / "model"
     shutil.copytree(trained, model_dir)
     run_config = RunConfig(model_dir=str(model_dir))
-    experiment = experiment_fn(run_config, HParams(), small_data_dir)
+    experiment = experiment_fn(run_config, get_hparams(), small_data_dir)
     fill_disk_hook = FillDiskHook(model_dir)
     if when == "before the evaluation":
         fill_disk_hook.end(None)

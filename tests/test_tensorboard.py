@@ -1,3 +1,4 @@
+from contrib.learn.datasets import mnist
 import io
 import json
 import re
@@ -19,7 +20,7 @@ import inputs
 import mnist_estimator
 import summaries
 import tf_estimator
-from contrib.training.hparam import HParams
+from mnist_estimator import get_hparams
 
 TRAIN_STEPS, EVAL_STEPS = [1, 101], [50, 100, 150, 200]
 PARAMETERS = {
@@ -137,7 +138,7 @@ def test_hparams_compares_hyperparameters_and_final_accuracy_of_the_runs(tensorb
     assert sorted(group["name"] for group in groups) == ["a/eval", "b/eval"]
     accuracies = json.loads(tensorboard("scalars/scalars", run="a/eval", tag="Accuracy"))
     for group in groups:
-        expected = HParams(train_steps=200, min_eval_frequency=50).values()
+        expected = get_hparams(train_steps=200, min_eval_frequency=50).values()
         assert group["hparams"] == expected
         metrics = {metric["name"]["tag"]: metric["value"] for metric in group["metricValues"]}
         assert metrics["Accuracy"] == accuracies[-1][-1]
@@ -159,7 +160,7 @@ def evaluation(finished_run, mnist_data, tmp_path_factory):
     model_dir = tmp_path_factory.mktemp("evaluation") / "model"
     shutil.copytree(finished_run[0], model_dir, ignore=shutil.ignore_patterns("eval"))
     run_config = tf_estimator.RunConfig(model_dir=str(model_dir))
-    experiment = mnist_estimator.experiment_fn(run_config, HParams(), inputs.BUNDLED_DATA_DIR)
+    experiment = mnist_estimator.experiment_fn(run_config, get_hparams(), mnist.BUNDLED_DATA_DIR)
     drawn = {}
 
     def draw(name):
@@ -169,7 +170,7 @@ def evaluation(finished_run, mnist_data, tmp_path_factory):
         for name in ("draw_confusion_matrix", "draw_mistakes"):
             monkeypatch.setattr(summaries, name, draw(name))
         experiment.evaluate()
-    input_fn, hook = inputs.get_test_inputs(inputs.EVAL_BATCH_SIZE, mnist_data)
+    input_fn, hook = inputs.get_test_inputs(mnist_estimator.EVAL_BATCH_SIZE, mnist_data)
     batches = experiment.estimator.predict(input_fn, hooks=[hook], yield_single_examples=False)
     probabilities, classes = zip(*((batch["probabilities"], batch["class"]) for batch in batches))
     return types.SimpleNamespace(
@@ -221,8 +222,8 @@ def test_pr_curve_has_the_counts_of_a_threshold_of_one_half(evaluation, mnist_da
 
 def test_without_summary_images_there_are_scalars_but_no_images(tmp_path):
     run_config = tf_estimator.RunConfig(model_dir=str(tmp_path))
-    params = HParams(train_steps=1)
-    data_dir = inputs.BUNDLED_DATA_DIR
+    params = get_hparams(train_steps=1)
+    data_dir = mnist.BUNDLED_DATA_DIR
     mnist_estimator.experiment_fn(
         run_config, params, data_dir, summary_images=False
     ).train_and_evaluate()

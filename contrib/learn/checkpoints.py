@@ -1,6 +1,7 @@
 """The checkpoints of a model directory: which are there, which are whole, which is the latest."""
 
 import os
+import re
 
 import tensorflow as tf
 from absl import logging
@@ -115,3 +116,34 @@ def _move_to_damaged_dir(model_dir, names):
         tf.io.gfile.makedirs(os.path.join(model_dir, DAMAGED_DIR))
         target = os.path.join(model_dir, DAMAGED_DIR, name)
         tf.io.gfile.rename(os.path.join(model_dir, name), target, overwrite=True)
+
+
+def check_variables(checkpoint):
+    """Checks that a checkpoint is of the model in the default graph; TensorFlow compares no shapes.
+
+    Raises:
+      UserError: a variable is missing or has another shape.
+    """
+    found = tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
+    for variable in tf.compat.v1.global_variables():
+        name, shape = variable.op.name, variable.shape.as_list()
+        if re.sub(r"/part_\d+", "", name) in found.keys() - {name}:
+            continue  # a part of a partitioned variable, which is saved as one
+        if found.get(name) != shape:
+            there = f"has shape {found[name]}" if name in found else "is missing"
+            raise UserError(
+                f"{checkpoint} is of another model: {name} {there}, this model's has shape "
+                f"{shape}; give another --model_dir or the hyperparameters of that model"
+            )
+
+
+class CheckpointCheckHook(tf.compat.v1.train.SessionRunHook):
+    """Calls `check_variables` when the graph is built, before a session restores the checkpoint."""
+
+    def __init__(self, checkpoint):
+        """Without a checkpoint, None, nothing is checked."""
+        self._checkpoint = checkpoint
+
+    def begin(self):
+        if self._checkpoint:
+            check_variables(self._checkpoint)

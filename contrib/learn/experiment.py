@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl import logging
 
 from contrib.learn import cluster
-from contrib.learn.checkpoints import find_whole_checkpoint
+from contrib.learn.checkpoints import CheckpointCheckHook, find_whole_checkpoint
 from contrib.learn.directories import check_free_space
 from contrib.learn.explained import explained
 from contrib.learn.export_strategy import ExportStrategy
@@ -269,7 +269,8 @@ class Experiment(OtherSchedules):
     def _evaluate(self, name, checkpoint_path, steps=None):
         """Evaluates a checkpoint; returns `{name: value}`."""
         start_time, estimator = time.monotonic(), self._estimator
-        arguments = (self._eval_input_fn, steps or self._eval_steps, self._eval_hooks)
+        hooks = [CheckpointCheckHook(checkpoint_path), *self._eval_hooks]
+        arguments = (self._eval_input_fn, steps or self._eval_steps, hooks)
         if self._evaluation:
             if name not in self._evaluations:
                 self._evaluations[name] = self._evaluation(estimator, *arguments, name)

@@ -1,7 +1,6 @@
 """Makes one line of the errors of TensorFlow that the user must fix."""
 
 import contextlib
-import re
 import threading
 
 import tensorflow as tf
@@ -11,7 +10,7 @@ from contrib.learn.errors import UserError, find_storage_problem
 
 @contextlib.contextmanager
 def explained(model_dir, trains=False):
-    """Raises a `UserError` if training diverged, a file can't be used or a checkpoint does not fit.
+    """Raises a `UserError` if training diverged or a file can't be used.
 
     Args:
       model_dir: the model directory of the Estimator.
@@ -33,13 +32,6 @@ def explained(model_dir, trains=False):
             f"{tf.train.latest_checkpoint(model_dir)}; give a smaller --hparams learning_rate"
         ) from error
     except (OSError, RuntimeError, IndexError, tf.errors.OpError) as error:  # EFBIG: IndexError
-        checkpoint = tf.train.latest_checkpoint(model_dir)
-        difference = checkpoint and _find_difference(error, checkpoint)
-        if difference:
-            raise UserError(
-                f"{checkpoint} is of another model: {difference}; "
-                "give another --model_dir or the hyperparameters of that model"
-            ) from error
         problem = find_storage_problem(error, model_dir)
         if not problem:
             raise
@@ -50,18 +42,3 @@ def explained(model_dir, trains=False):
     finally:
         is_over = True  # with another Experiment in another thread it may stay in the chain
         threading.excepthook = previous_excepthook
-
-
-def _find_difference(error, checkpoint):
-    """Returns how the graph of a failed restore differs from the checkpoint, or None."""
-    if "Restoring from checkpoint failed" not in str(error) or not getattr(error, "op", None):
-        return None
-    found = tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
-    for variable in error.op.graph.get_collection(tf.compat.v1.GraphKeys.GLOBAL_VARIABLES):
-        name, shape = variable.op.name, variable.shape.as_list()
-        if re.sub(r"/part_\d+", "", name) in found.keys() - {name}:
-            continue  # a part of a partitioned variable, which is saved as one
-        if found.get(name) != shape:
-            there = f"has shape {found[name]}" if name in found else "is missing"
-            return f"{name} {there}, this model's has shape {shape}"
-    return None

@@ -7,7 +7,9 @@ import uuid
 import tensorflow as tf
 from absl import logging
 
+from contrib.learn.checkpoints import check_variables
 from contrib.learn.directories import make_directory, told_by_flag
+from tf_estimator import ModeKeys
 
 
 def check_export_dir(export_dir):
@@ -34,6 +36,12 @@ def own_export_dir(export_dir):
 
 def export_saved_model(estimator, export_dir, serving_input_receiver_fn, checkpoint_path):
     """Writes a checkpoint as a SavedModel below `export_dir`; returns the path of the export."""
+    with tf.Graph().as_default():
+        tf.compat.v1.set_random_seed(estimator.config.tf_random_seed)
+        tf.compat.v1.train.create_global_step()
+        features = serving_input_receiver_fn().features
+        estimator.model_fn(features, None, ModeKeys.PREDICT, estimator.config)
+        check_variables(checkpoint_path)
     # TensorFlow names an export, and its unfinished files, by the second. The exports of two
     # processes would mix.
     with own_export_dir(export_dir) as own_dir:

@@ -6,7 +6,7 @@ import json
 import tensorflow as tf
 from absl import logging
 
-from contrib.learn.checkpoints import set_damaged_checkpoints_aside
+from contrib.learn.checkpoints import CheckpointCheckHook, set_damaged_checkpoints_aside
 from contrib.learn.directories import load_hparams, lock, save_hparams
 from contrib.learn.errors import UserError
 from contrib.learn.explained import explained
@@ -72,7 +72,7 @@ def train(estimator, input_fn, hooks, saving_listeners, stop_hook, steps=None, m
 def get_hooks(estimator, hooks, saving_listeners, stop_hook):
     """Returns all hooks of a training session; in a cluster the chief saves."""
     config, model_dir = estimator.config, estimator.model_dir
-    saver_hooks = []
+    check_hook, saver_hooks = CheckpointCheckHook(estimator.latest_checkpoint()), []
     if config.is_chief and (config.save_checkpoints_steps or config.save_checkpoints_secs):
         get_file_writer(model_dir)  # before TensorFlow's hooks make a FileWriter
         guard = CheckpointGuard(model_dir, before_first_save=lambda: keep_hparams(estimator))
@@ -85,7 +85,7 @@ def get_hooks(estimator, hooks, saving_listeners, stop_hook):
             )
         ]
     # In this order: the other hooks have seen the step when it is saved.
-    return [*hooks, *saver_hooks, stop_hook]
+    return [check_hook, *hooks, *saver_hooks, stop_hook]
 
 
 def get_input_fn(estimator, input_fn):

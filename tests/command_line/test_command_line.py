@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT, run_python
 
 import command_line
-from contrib.training.hparam import HParams
+from mnist_estimator import get_hparams
 
 SCRIPTS = ("mnist_estimator.py", "predict.py")
 IMPORT = "import command_line; command_line.import_tensorflow()"
@@ -42,7 +42,7 @@ def test_help_does_not_wait_for_tensorflow(run_with_tensorflow, script):
 def test_help_lists_the_hyperparameters_with_their_defaults(run_with_tensorflow):
     process = run_with_tensorflow("raise SystemExit", "mnist_estimator.py", "--help")
     words = " ".join(process.stdout.split())
-    for name, value in HParams().values().items():
+    for name, value in get_hparams().values().items():
         assert f"{name}={value}" in words
 
 

@@ -13,7 +13,7 @@ from conftest import save_checkpoints
 
 from contrib.learn import checkpoints as model_dir
 from contrib.learn.errors import UserError
-from contrib.training.hparam import HParams
+from mnist_estimator import get_hparams
 from contrib.learn.checkpoints import find_whole_checkpoint, load_hparams, lock, save_hparams
 from tf_estimator import Estimator, EstimatorSpec, RunConfig
 
@@ -31,25 +31,25 @@ def list_names(directory):
 
 
 def test_hparams_are_kept_in_the_model_dir(tmp_path):
-    params = HParams(n_classes=47, learning_rate=0.01)
+    params = get_hparams(n_classes=47, learning_rate=0.01)
     save_hparams(tmp_path, params)
     assert load_hparams(tmp_path) == params
     assert json.loads((tmp_path / "hparams.json").read_text()) == params.values()
 
 
 def test_a_model_dir_of_2017_has_the_default_hparams(tmp_path):
-    assert load_hparams(tmp_path) == HParams()
+    assert load_hparams(tmp_path) == get_hparams()
 
 
 def test_the_file_of_hyperparameters_is_replaced_as_a_whole(tmp_path, monkeypatch):
-    save_hparams(tmp_path, HParams())
+    save_hparams(tmp_path, get_hparams())
     monkeypatch.setattr(tf.io.gfile, "rename", lambda *args, **kwargs: None)  # killed before it
-    save_hparams(tmp_path, HParams(n_classes=47))
-    assert load_hparams(tmp_path) == HParams()
+    save_hparams(tmp_path, get_hparams(n_classes=47))
+    assert load_hparams(tmp_path) == get_hparams()
     monkeypatch.undo()
-    save_hparams(tmp_path, HParams(n_classes=47))
+    save_hparams(tmp_path, get_hparams(n_classes=47))
     assert list_names(tmp_path) == ["hparams.json"]
-    assert (tmp_path / "hparams.json").read_text() == HParams(n_classes=47).to_json() + "\n"
+    assert (tmp_path / "hparams.json").read_text() == get_hparams(n_classes=47).to_json() + "\n"
 
 
 @pytest.mark.parametrize("content", ["", "[]", "null", '{"depth": 3}', '{"batch_size": null}'])

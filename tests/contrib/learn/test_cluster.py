@@ -13,7 +13,7 @@ from contrib.learn import cluster
 from contrib.learn.cluster import adapt_run_config, check_tf_config
 from contrib.learn.errors import UserError
 from hooks import StopHook
-from contrib.training.hparam import HParams
+from mnist_estimator import get_hparams
 from mnist_estimator import experiment_fn
 from tf_estimator import EvalSpec, RunConfig, TrainSpec
 
@@ -377,7 +377,7 @@ def test_only_the_chief_saves_checkpoints(set_tf_config, tmp_path, small_data_di
     for task in [("chief", 0), ("worker", 0)]:
         set_tf_config(*task)
         run_config = RunConfig(model_dir=str(tmp_path))
-        hooks = experiment_fn(run_config, HParams(), small_data_dir).get_train_hooks()
+        hooks = experiment_fn(run_config, get_hparams(), small_data_dir).get_train_hooks()
         names[task[0]] = [type(hook).__name__ for hook in hooks]
     assert "CheckpointSaverHook" in names["chief"]
     assert "CheckpointSaverHook" not in names["worker"]
@@ -390,7 +390,7 @@ def test_port_of_another_process_gets_one_clear_line(set_tf_config, tmp_path, sm
         address = f"127.0.0.1:{other.getsockname()[1]}"
         set_tf_config("ps", 0, {"chief": ["127.0.0.1:1"], "ps": [address]})
         run_config = RunConfig(model_dir=str(tmp_path))
-        experiment = experiment_fn(run_config, HParams(), small_data_dir)
+        experiment = experiment_fn(run_config, get_hparams(), small_data_dir)
         with pytest.raises(UserError, match=f"{address}: Address already in use"):
             experiment.train_and_evaluate()
 
@@ -402,7 +402,7 @@ def finished_job(tmp_path_factory, small_data_dir):
 
     def make_experiment():
         run_config = adapt_run_config(RunConfig(str(model_dir)))
-        return experiment_fn(run_config, HParams(train_steps=2), small_data_dir)
+        return experiment_fn(run_config, get_hparams(train_steps=2), small_data_dir)
 
     make_experiment().train_and_evaluate()
     return model_dir, make_experiment

@@ -7,14 +7,14 @@ from conftest import read_scalars, save_checkpoints
 
 import inputs
 from contrib.learn.evaluation import Evaluation, find_evaluated_steps
-from contrib.training.hparam import HParams
+from mnist_estimator import get_hparams
 from mnist_estimator import get_estimator
 from tf_estimator import Estimator, EstimatorSpec, ModeKeys, RunConfig
 
 
 @pytest.fixture
 def estimator(model_dir_2017):
-    return get_estimator(RunConfig(str(model_dir_2017)), HParams())
+    return get_estimator(RunConfig(str(model_dir_2017)), get_hparams())
 
 
 class RecordingHook(tf.compat.v1.train.SessionRunHook):

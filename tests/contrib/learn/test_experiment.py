@@ -1,3 +1,4 @@
+from contrib.learn.datasets import mnist
 import contextlib
 import errno
 import json
@@ -15,23 +16,29 @@ from conftest import first_batch, read_scalars
 from contrib.learn import experiment as experiment_module
 import inputs
 import mnist_estimator
-from contrib.learn import checkpoints as model_dir_module
-import predict
+from contrib.learn import directories
 from contrib.learn.errors import UserError
-from contrib.learn.experiment import Experiment
-from hooks import EvaluationListener
-from contrib.training.hparam import HParams
-from contrib.learn.checkpoints import lock
-from tf_estimator import Estimator, EstimatorSpec, ModeKeys, RunConfig
+from contrib.learn import Evaluation, Experiment, RunConfig
+from contrib.learn.training import get_hooks, get_latest_step
+from contrib.learn.training_hooks import EvaluationListener, StopHook
+from mnist_estimator import get_hparams
+from contrib.learn.checkpoints import find_whole_checkpoint
+from contrib.learn.directories import lock
+from tf_estimator import Estimator, EstimatorSpec, ModeKeys
 
 
 def experiment(model_dir, seed=None, export_dir=None, **hparams):
     """The Experiment on the bundled data, evaluated on images of the validation split."""
-    run_config = RunConfig(str(model_dir), tf_random_seed=seed)
+    params = get_hparams(**hparams)
+    run_config = RunConfig(
+        model_dir=str(model_dir),
+        tf_random_seed=seed,
+        save_checkpoints_steps=params.min_eval_frequency,
+    )
     return mnist_estimator.experiment_fn(
         run_config,
-        HParams(**hparams),
-        inputs.BUNDLED_DATA_DIR,
+        params,
+        mnist.BUNDLED_DATA_DIR,
         eval_split="validation",
         export_dir=export_dir,
     )
@@ -40,12 +47,12 @@ def experiment(model_dir, seed=None, export_dir=None, **hparams):
 @pytest.fixture(autouse=True)
 def read_once(monkeypatch, mnist_data):
     """Spares each Experiment the reading, and most of the evaluation."""
-    validation = inputs.DataSet(*(array[:1000] for array in mnist_data.validation))
+    validation = mnist.DataSet(*(array[:1000] for array in mnist_data.validation))
     data_sets = mnist_data._replace(validation=validation)
-    monkeypatch.setattr(mnist_estimator, "read_data_sets", lambda *args: data_sets)
+    monkeypatch.setattr(mnist, "read_data_sets", lambda *args: data_sets)
 
 
-def tiny(model_dir, seed=None, export_dir=None, **hparams):
+def tiny(model_dir, seed=None, export_dir=None, evaluation=Evaluation, **hparams):
     """An Experiment whose model is a few numbers that go to zero, so that it takes no time."""
 
     def input_fn():
@@ -63,16 +70,21 @@ def tiny(model_dir, seed=None, export_dir=None, **hparams):
             eval_metric_ops={"Accuracy": tf.compat.v1.metrics.accuracy([1, 1], [1, 1])},
         )
 
-    params = HParams(**hparams)
+    params = get_hparams(**hparams)
+    run_config = RunConfig(
+        model_dir=str(model_dir),
+        tf_random_seed=seed,
+        save_checkpoints_steps=params.min_eval_frequency,
+    )
     return Experiment(
-        Estimator(model_fn, config=RunConfig(str(model_dir), seed), params=params),
+        Estimator(model_fn, config=run_config, params=params),
         train_input_fn=input_fn,
         eval_input_fn=input_fn,
-        train_hooks=[],
-        eval_hooks=[],
         train_steps=params.train_steps,
         eval_steps=1,
+        eval_delay_secs=0,
         min_eval_frequency=params.min_eval_frequency,
+        evaluation=evaluation,
         eval_name="validation",
         serving_input_receiver_fn=inputs.serving_input_receiver_fn,
         export_dir=export_dir,
@@ -112,18 +124,18 @@ def has_graph(events_dir):
 def test_experiment_carries_what_the_blog_lists(tmp_path):
     subject = experiment(tmp_path, train_steps=7, min_eval_frequency=3)
     assert subject.estimator.model_dir == str(tmp_path)
-    assert callable(subject.train_input_fn)
-    assert callable(subject.eval_input_fn)
-    assert subject.train_hooks
-    assert subject.eval_hooks
-    assert (subject.train_steps, subject.eval_steps, subject.min_eval_frequency) == (7, None, 3)
+    assert callable(subject._train_input_fn)
+    assert callable(subject._eval_input_fn)
+    assert subject._train_monitors
+    assert subject._eval_hooks
+    assert (subject.train_steps, subject.eval_steps, subject._min_eval_frequency) == (7, None, 3)
 
 
 def test_augmentation_is_of_the_training_images_only(tmp_path, mnist_data):
     subject = experiment(tmp_path, augmentation="elastic")
 
-    trained_on, _ = first_batch(subject.train_input_fn, subject.train_hooks)
-    evaluated, _ = first_batch(subject.eval_input_fn, subject.eval_hooks)
+    trained_on, _ = first_batch(subject._train_input_fn, subject._train_monitors)
+    evaluated, _ = first_batch(subject._eval_input_fn, subject._eval_hooks)
 
     def as_set(images):
         return {image.tobytes() for image in images}
@@ -134,7 +146,7 @@ def test_augmentation_is_of_the_training_images_only(tmp_path, mnist_data):
 
 def test_evaluates_at_every_min_eval_frequency_steps_and_at_the_end(tmp_path):
     subject = tiny(tmp_path, train_steps=10, min_eval_frequency=4)
-    result = subject.train_and_evaluate()
+    result, _ = subject.train_and_evaluate()
     assert list(subject.results) == [4, 8, 10]
     assert result == subject.results[10]
     assert scalars(tmp_path / "eval_validation")["Accuracy"] == [4, 8, 10]
@@ -147,16 +159,16 @@ def test_an_evaluation_that_fails_beside_training_ends_it_with_a_line(tmp_path):
         def end(self, session):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "events")
 
-    subject.eval_hooks.append(FullDiskHook())
+    subject._eval_hooks.append(FullDiskHook())
     with pytest.raises(UserError, match=r"^events: No space left on device; earlier checkpoints"):
         subject.train_and_evaluate()
-    assert subject.latest_step() == 20
+    assert get_latest_step(subject.estimator) == 20
 
 
 def test_a_run_that_has_reached_train_steps_is_evaluated(tmp_path):
     tiny(tmp_path, train_steps=5).train()
     subject = tiny(tmp_path, train_steps=5)
-    assert subject.train_and_evaluate()["global_step"] == 5
+    assert subject.train_and_evaluate()[0]["global_step"] == 5
     assert list(subject.results) == [5]
 
 
@@ -180,8 +192,8 @@ def test_evaluate_without_a_checkpoint_is_an_error(tmp_path):
 
 
 def test_evaluation_of_the_2017_checkpoint(model_dir_2017):
-    run_config = RunConfig(str(model_dir_2017))
-    subject = mnist_estimator.experiment_fn(run_config, HParams(), inputs.BUNDLED_DATA_DIR)
+    run_config = RunConfig(model_dir=str(model_dir_2017))
+    subject = mnist_estimator.experiment_fn(run_config, get_hparams(), mnist.BUNDLED_DATA_DIR)
     assert subject.evaluate()["Accuracy"] == np.float32(0.9912)
 
 
@@ -192,7 +204,7 @@ def test_training_goes_on_from_the_2017_checkpoint_with_adams_state(model_dir_20
 
     before = second_moment()
     subject = experiment(model_dir_2017, train_steps=1001)
-    result = subject.train_and_evaluate()
+    result, _ = subject.train_and_evaluate()
     assert list(subject.results) == [1000, 1001]
     assert result["Accuracy"] > 0.985
     # One step keeps 0.999 of the second moment and adds 0.001 of the gradient's square.
@@ -205,7 +217,7 @@ def test_one_seed_with_the_same_stop_gives_one_result_bit_for_bit(tmp_path):
     for name in ("a", "b"):
         experiment(tmp_path / name, seed=3, train_steps=10).train()
         subject = experiment(tmp_path / name, seed=3, train_steps=20)
-        results.append(subject.train_and_evaluate())
+        results.append(subject.train_and_evaluate()[0])
     assert results[0] == results[1]
     for name, _ in tf.train.list_variables(str(tmp_path / "a")):
         values = [tf.train.load_variable(str(tmp_path / run), name) for run in ("a", "b")]
@@ -228,7 +240,7 @@ def first_images(subject):
         def after_run(self, run_context, run_values):
             images.append(run_values.results)
 
-    subject.train_hooks.append(Recorder())
+    subject._train_monitors.append(Recorder())
     subject.train()
     return images[0]
 
@@ -268,14 +280,16 @@ def test_damaged_hyperparameters_are_written_anew(tmp_path):
     tiny(tmp_path, train_steps=2).train()
     (tmp_path / "hparams.json").write_text("")
     tiny(tmp_path, train_steps=3).train()
-    assert json.loads((tmp_path / "hparams.json").read_text()) == HParams(train_steps=3).values()
+    assert (
+        json.loads((tmp_path / "hparams.json").read_text()) == get_hparams(train_steps=3).values()
+    )
 
 
 def test_hyperparameters_stay_if_nothing_is_left_to_train(tmp_path, caplog):
     tiny(tmp_path, train_steps=2).train()
     before = (tmp_path / "hparams.json").read_text()
     caplog.set_level("INFO", logger="absl")
-    assert tiny(tmp_path, train_steps=1, learning_rate=0.01).train() == {"global_step": 2}
+    assert get_latest_step(tiny(tmp_path, train_steps=1, learning_rate=0.01).train()) == 2
     assert (tmp_path / "hparams.json").read_text() == before
     assert caplog.messages[-1] == (
         f"{tmp_path} is at step 2 already, train_steps is 1: nothing left to train"
@@ -294,14 +308,14 @@ def test_files_of_a_model_dir(tmp_path):
 
 def test_one_experiment_may_run_several_schedules(tmp_path):
     subject = experiment(tmp_path, train_steps=2)
-    result = subject.train_and_evaluate()
+    result, _ = subject.train_and_evaluate()
     assert subject.evaluate() == subject.evaluate() == result
 
 
 @pytest.mark.parametrize("removed", ["model", "model/*", "model/eval_validation"])
 def test_what_was_removed_from_a_model_dir_is_made_anew(tmp_path, removed):
     for train_steps in (3, 6):
-        result = tiny(tmp_path / "model", train_steps=train_steps).train_and_evaluate()
+        result, _ = tiny(tmp_path / "model", train_steps=train_steps).train_and_evaluate()
         assert result["global_step"] == train_steps
         assert scalars(tmp_path / "model")
         assert scalars(tmp_path / "model" / "eval_validation")
@@ -326,7 +340,7 @@ def test_inputs_may_be_datasets(tmp_path):
         return tf.data.Dataset.from_tensor_slices((images, labels)).batch(2)
 
     subject = tiny(tmp_path, train_steps=2, min_eval_frequency=1)
-    subject.train_input_fn = subject.eval_input_fn = input_fn
+    subject._train_input_fn = subject._eval_input_fn = input_fn
     subject.train_and_evaluate()
     assert list(subject.results) == [1, 2]
     assert subject.evaluate()["global_step"] == 2
@@ -336,7 +350,7 @@ def test_an_export_needs_a_directory_and_its_inputs(tmp_path):
     with pytest.raises(ValueError, match="export needs an export_dir"):
         tiny(tmp_path).export()
     with pytest.raises(ValueError, match="an export_dir needs a serving_input_receiver_fn"):
-        Experiment(None, None, None, [], [], 1, 1, 1, export_dir="export")
+        Experiment(None, None, None, export_dir="export")
 
 
 @pytest.mark.skipif(not os.path.isdir("/sys/kernel"), reason="there is no /sys")
@@ -348,13 +362,13 @@ def test_events_that_cannot_be_written_are_told_before_training(tmp_path):
     for schedule in (subject.train_and_evaluate, subject.evaluate):
         with pytest.raises(UserError, match=r"eval_validation/events.*: Permission denied; "):
             schedule()
-    assert subject.latest_step() == 1
+    assert get_latest_step(subject.estimator) == 1
 
 
 def test_one_checkpoint_may_be_kept(tmp_path):
     subject = tiny(tmp_path, train_steps=9, min_eval_frequency=1)
     config = subject.estimator.config.replace(keep_checkpoint_max=1)
-    subject.estimator = Estimator(subject.estimator._model_fn, config=config, params=HParams())
+    subject._estimator = Estimator(subject.estimator._model_fn, config=config, params=get_hparams())
     subject.train_and_evaluate()
     assert list(subject.results) == list(range(1, 10))
 
@@ -371,7 +385,7 @@ def test_training_goes_on_with_partitioned_variables(tmp_path):
     for step in (1, 2):
         subject = tiny(tmp_path, train_steps=step)
         subject.estimator._model_fn = model_fn
-        assert subject.train() == {"global_step": step}
+        assert get_latest_step(subject.train()) == step
 
 
 def test_metrics_are_logged_by_their_names(tmp_path, caplog):
@@ -393,7 +407,7 @@ def test_metrics_are_logged_by_their_names(tmp_path, caplog):
 
 
 def test_train_returns_its_last_step(tmp_path):
-    assert tiny(tmp_path, train_steps=3).train() == {"global_step": 3}
+    assert get_latest_step(tiny(tmp_path, train_steps=3).train()) == 3
 
 
 def test_an_export_dir_that_cannot_be_used_is_found_before_training(tmp_path):
@@ -413,13 +427,13 @@ def test_training_exports_when_it_ends(tmp_path):
 
 def test_a_run_that_was_stopped_is_not_exported(tmp_path):
     subject = tiny(tmp_path / "model", export_dir=str(tmp_path / "export"), train_steps=9)
-    subject.train_hooks.append(CallingHook(lambda: signal.raise_signal(signal.SIGINT)))
+    subject._train_monitors.append(CallingHook(lambda: signal.raise_signal(signal.SIGINT)))
     before = signal.signal(signal.SIGINT, lambda number, frame: None)  # a program's own
     try:
         subject.train_and_evaluate()
     finally:
         signal.signal(signal.SIGINT, before)
-    assert subject.latest_step() == 1
+    assert get_latest_step(subject.estimator) == 1
     assert list((tmp_path / "export").iterdir()) == []
 
 
@@ -453,19 +467,18 @@ def test_an_export_that_is_interrupted_at_its_start_leaves_nothing(tmp_path, mon
 def test_directories_of_tensorflows_file_systems(tmp_path):
     url = f"file://{tmp_path}"
     subject = experiment(f"{url}/model", export_dir=f"{url}/export", train_steps=3)
-    assert subject.train_and_evaluate()["global_step"] == 3
+    assert subject.train_and_evaluate()[0]["global_step"] == 3
     again = experiment(f"{url}/model", export_dir=f"{url}/export", train_steps=5)
-    assert again.train_and_evaluate()["global_step"] == 5
+    assert again.train_and_evaluate()[0]["global_step"] == 5
     assert (tmp_path / "model" / "model.ckpt-5.index").exists()
     assert {path.name for path in tmp_path.iterdir()} == {"model", "export"}
-    estimator = predict.load_estimator(f"{url}/model")
-    assert predict.find_checkpoint(estimator) == f"{url}/model/model.ckpt-5"
+    assert find_whole_checkpoint(f"{url}/model") == f"{url}/model/model.ckpt-5"
 
 
 def step_counter(subject):
     """A list that gets an entry for each training step."""
     steps = []
-    subject.train_hooks.append(CallingHook(lambda: steps.append(len(steps) + 1)))
+    subject._train_monitors.append(CallingHook(lambda: steps.append(len(steps) + 1)))
     return steps
 
 
@@ -473,10 +486,12 @@ def test_a_signal_during_an_evaluation_stops_training_and_keeps_both(tmp_path, c
     caplog.set_level("INFO", logger="absl")
     subject = tiny(tmp_path, train_steps=1100, min_eval_frequency=4)
     steps = step_counter(subject)
-    subject.eval_hooks.append(CallingHook(lambda: signal.raise_signal(signal.SIGINT)))
+    subject._eval_hooks.append(CallingHook(lambda: signal.raise_signal(signal.SIGINT)))
     with pytest.raises(KeyboardInterrupt):
         subject.train_and_evaluate()
-    assert len(steps) == subject.latest_step() <= 8  # it waits there for the evaluation of step 4
+    assert (
+        len(steps) == get_latest_step(subject.estimator) <= 8
+    )  # it waits there for the evaluation of step 4
     assert list(subject.results) == [4]
     stopped = f"stopped at step {len(steps)} of 1,100"
     assert caplog.messages[-1] == f"{stopped}; to go on, run the same command again"
@@ -486,12 +501,12 @@ def test_a_signal_between_evaluations_saves_without_one(tmp_path):
     subject = tiny(tmp_path, train_steps=10, export_dir=str(tmp_path / "export"))
     steps = step_counter(subject)
     subject.estimator.export_saved_model = pytest.fail
-    subject.train_hooks.append(
+    subject._train_monitors.append(
         CallingHook(lambda: len(steps) == 3 and signal.raise_signal(signal.SIGINT))
     )
     with pytest.raises(KeyboardInterrupt):
         subject.train_and_evaluate()
-    assert (subject.latest_step(), subject.results) == (3, {})
+    assert (get_latest_step(subject.estimator), subject.results) == (3, {})
 
 
 def test_the_other_hooks_have_seen_a_step_when_it_is_saved(tmp_path, monkeypatch):
@@ -502,7 +517,7 @@ def test_the_other_hooks_have_seen_a_step_when_it_is_saved(tmp_path, monkeypatch
         def after_run(self, run_context, run_values):
             seen.append(True)
 
-    subject.train_hooks.append(SeeingHook())
+    subject._train_monitors.append(SeeingHook())
 
     def after_save(self, session, global_step_value):
         seen_at_saves.append(len(seen))
@@ -513,12 +528,14 @@ def test_the_other_hooks_have_seen_a_step_when_it_is_saved(tmp_path, monkeypatch
 
 
 def test_hooks_of_training_in_their_order(tmp_path):
-    hooks = experiment(tmp_path).get_train_hooks()
+    subject = experiment(tmp_path)
+    hooks = get_hooks(subject.estimator, subject._train_monitors, [], subject._stop_hook)
     assert [type(hook).__name__ for hook in hooks] == [
+        "CheckpointCheckHook",
         "IteratorInitializerHook",
         "ProgressHook",
         "RunSummaryHook",
-        "CheckpointSaverHook",
+        "AlignedCheckpointSaverHook",
         "StopHook",
     ]
 
@@ -531,7 +548,7 @@ def test_weights_that_are_not_finite_are_seen_before_any_listener_sees_them(tmp_
     with tf.Graph().as_default():
         tf.compat.v1.train.create_global_step()
         tf.compat.v1.get_variable("weights", initializer=float("nan"))
-        hooks = tiny(tmp_path, min_eval_frequency=1).get_train_hooks([Listener()])
+        hooks = get_hooks(tiny(tmp_path).estimator, [], [Listener()], StopHook())
         with pytest.raises(tf.compat.v1.train.NanLossDuringTrainingError):
             tf.compat.v1.train.MonitoredSession(hooks=hooks)
     assert not list(tmp_path.glob("model.ckpt*"))
@@ -552,9 +569,9 @@ def test_lines_of_a_run_that_goes_on(tmp_path, caplog, monkeypatch):
     lines = [record.getMessage() for record in caplog.records if record.name == "absl"]
     assert lines == [
         hyperparameters,
+        f"going on from step 1,200 of {tmp_path}",
         "learning_rate is 0.001 from here on, it was 0.002",
         "train_steps is 2000 from here on, it was 1200",
-        f"going on from step 1,200 of {tmp_path}",
         f"evaluation at step 1,200: accuracy 1.0000, loss {(1 - 4e-4) ** 2400:.4f}, in 1.50 s",
         f"evaluation at step 2,000: accuracy 1.0000, loss {loss:.4f}, in 1.50 s",
         hyperparameters,
@@ -567,8 +584,8 @@ def test_eval_steps_are_the_batches_of_an_evaluation(tmp_path):
     tiny(tmp_path, train_steps=1).train()
     subject = tiny(tmp_path)
     batches = []
-    subject.eval_steps = 3
-    subject.eval_hooks.append(CallingHook(lambda: batches.append(True)))
+    subject._eval_steps = 3
+    subject._eval_hooks.append(CallingHook(lambda: batches.append(True)))
     subject.evaluate()
     assert len(batches) == 3
 
@@ -582,18 +599,24 @@ def test_while_it_trains_it_has_the_directory_and_its_hyperparameters(tmp_path):
             lock(str(tmp_path)).__enter__()
         seen.append(json.loads((tmp_path / "hparams.json").read_text())["n_classes"])
 
-    subject.train_hooks.append(CallingHook(look))
+    subject._train_monitors.append(CallingHook(look))
     subject.train()
     assert seen == [47]
     with lock(str(tmp_path)):  # it is free again
         assert subject.evaluate()["global_step"] == 1
 
 
+def read_files(model_dir):
+    """{name: content} of the files, but for events: TensorFlow makes their file very early."""
+    files = [path for path in model_dir.rglob("*") if path.is_file()]
+    return {path.name: path.read_bytes() for path in files if "tfevents" not in path.name}
+
+
 @pytest.mark.parametrize("mistake", ["another model", "export_dir", "second training"])
 def test_a_users_mistake_writes_nothing(tmp_path, mistake):
     model_dir = tmp_path / "model"
     tiny(model_dir, train_steps=1).train()
-    before = {path.name: path.read_bytes() for path in model_dir.rglob("*") if path.is_file()}
+    before = read_files(model_dir)
     (tmp_path / "file").touch()
     subject = tiny(
         model_dir,
@@ -605,8 +628,7 @@ def test_a_users_mistake_writes_nothing(tmp_path, mistake):
     holder = lock(str(model_dir)) if mistake == "second training" else contextlib.nullcontext()
     with holder, pytest.raises(UserError):
         subject.train_and_evaluate()
-    after = {path.name: path.read_bytes() for path in model_dir.rglob("*") if path.is_file()}
-    assert after == before
+    assert read_files(model_dir) == before
 
 
 def test_training_goes_on_from_the_last_whole_checkpoint(tmp_path):
@@ -615,7 +637,7 @@ def test_training_goes_on_from_the_last_whole_checkpoint(tmp_path):
     assert tiny(tmp_path).evaluate()["global_step"] == 3
     subject = tiny(tmp_path, train_steps=5)
     steps = step_counter(subject)
-    assert subject.train() == {"global_step": 5}
+    assert get_latest_step(subject.train()) == 5
     assert len(steps) == 2
     assert (tmp_path / "damaged" / "model.ckpt-6.index").exists()
 
@@ -624,7 +646,7 @@ def test_a_full_disk_is_a_line(tmp_path, monkeypatch):
     subject = tiny(tmp_path, train_steps=1)
     subject.train()
     usage = types.SimpleNamespace(free=0)
-    monkeypatch.setattr(model_dir_module.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(directories.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(UserError, match=f"{tmp_path}/eval_validation: No space left on device; "):
         subject.evaluate()
 
@@ -665,9 +687,9 @@ def test_an_export_in_the_second_of_another_gets_the_next_name(tmp_path, monkeyp
 
 
 def test_an_export_needs_no_data(model_dir_2017, tmp_path):
-    run_config = RunConfig(str(model_dir_2017))
+    run_config = RunConfig(model_dir=str(model_dir_2017))
     export_dir = str(tmp_path / "export")
-    subject = mnist_estimator.experiment_fn(run_config, HParams(), None, export_dir=export_dir)
+    subject = mnist_estimator.export_experiment_fn(run_config, get_hparams(), export_dir)
     assert os.path.exists(f"{subject.export()}/saved_model.pb")
 
 
@@ -688,15 +710,15 @@ def test_an_export_that_finds_no_room_is_a_line(tmp_path, monkeypatch, schedule)
 def test_the_seed_of_the_data_moves_on_with_the_step(tmp_path):
     def seed_of_training(seed, train_steps):
         subject = tiny(tmp_path / str(seed), seed=seed, train_steps=train_steps)
-        seeds, train_input_fn = [], subject.train_input_fn
+        seeds, train_input_fn = [], subject._train_input_fn
 
         def keep_seed():
             seeds.append(tf.compat.v1.get_seed(None)[0])
             return train_input_fn()
 
-        subject.train_input_fn = keep_seed
+        subject._train_input_fn = keep_seed
         subject.train()
-        return seeds[-1]  # the graph in which a checkpoint is checked comes before
+        return seeds[-1]
 
     assert [seed_of_training(3, train_steps) for train_steps in (5, 6)] == [3, 8]
     assert [seed_of_training(None, train_steps) for train_steps in (5, 6)] == [None, None]
@@ -709,17 +731,19 @@ def test_each_task_of_a_cluster_gets_its_part(tmp_path, monkeypatch, task_type):
     monkeypatch.setenv("TF_CONFIG", json.dumps(tf_config))
     subject = tiny(tmp_path / "model", train_steps=7, export_dir=str(tmp_path / "export"))
     tasks = []
-    monkeypatch.setattr(experiment_module, "run_task", lambda *args: tasks.append(args) or "result")
+    run_task = lambda *args: tasks.append(args) or "result"  # noqa: E731
+    monkeypatch.setattr(experiment_module.cluster, "run_task", run_task)
     exported = []
-    monkeypatch.setattr(subject, "_export", exported.append)
-    assert subject.train_and_evaluate() == "result"
+    monkeypatch.setattr(subject, "_export_saved_model", exported.append)
+    assert subject.train_and_evaluate() == ("result", [])
     [(estimator, train_spec, eval_spec, evaluate, stop_hook)] = tasks
     assert (estimator, train_spec.max_steps) == (subject.estimator, 7)
-    assert (eval_spec.name, stop_hook) == ("validation", subject.stop_hook)
+    assert (eval_spec.name, stop_hook) == ("validation", subject._stop_hook)
     assert callable(evaluate)
     is_chief = task_type == "chief"
     names = [type(hook).__name__ for hook in train_spec.hooks]
-    assert names == [*(["CheckpointSaverHook"] if is_chief else []), "StopHook"]
+    saver = ["AlignedCheckpointSaverHook"] if is_chief else []
+    assert names == ["CheckpointCheckHook", *saver, "StopHook"]
     # The chief alone sees to the directories.
     assert (tmp_path / "model" / "lock").exists() == is_chief
     assert len(exported) == is_chief
@@ -738,13 +762,13 @@ def test_every_graph_has_a_seed(tmp_path, monkeypatch):
 
     monkeypatch.setattr(estimator, "_model_fn", model_fn)
     subject.train_and_evaluate()
-    # The check of the checkpoint, training from step 1 on, evaluation.
-    assert seeds == [(ModeKeys.TRAIN, 3), (ModeKeys.TRAIN, 4), (ModeKeys.EVAL, 3)]
+    # Training from step 1 on, evaluation.
+    assert seeds == [(ModeKeys.TRAIN, 4), (ModeKeys.EVAL, 3)]
 
 
 def test_another_seed_gives_another_result(tmp_path):
     runs = [experiment(tmp_path / str(seed), seed=seed, train_steps=5) for seed in (1, 2)]
-    losses = {run.train_and_evaluate()["loss"] for run in runs}
+    losses = {run.train_and_evaluate()[0]["loss"] for run in runs}
     assert len(losses) == 2
 
 
@@ -766,4 +790,4 @@ def test_tensorboard_has_both_graphs(finished_run):
 def test_the_values_used_are_kept_in_the_model_dir(finished_run):
     model_dir, _ = finished_run
     values = json.loads((model_dir / "hparams.json").read_text())
-    assert values == HParams(train_steps=200, min_eval_frequency=50).values()
+    assert values == get_hparams(train_steps=200, min_eval_frequency=50).values()

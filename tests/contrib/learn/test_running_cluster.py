@@ -1,12 +1,12 @@
 """Clusters of processes, each of which trains, evaluates or holds parameters as on machines."""
 
+from contrib.learn.datasets import mnist
 import re
 import signal
 
 import pytest
 from conftest import read_scalars, read_until
 
-import inputs
 from command_line.local_cluster import get_cluster, start_cluster, start_task
 
 
@@ -35,7 +35,7 @@ def assert_all_end_well(processes):
 
 
 def test_cluster_trains_evaluates_and_ends_by_itself(run_cluster, tmp_path):
-    flags = ["--model_dir", tmp_path / "model", "--data_dir", inputs.BUNDLED_DATA_DIR]
+    flags = ["--model_dir", tmp_path / "model", "--data_dir", mnist.BUNDLED_DATA_DIR]
     _, processes = run_cluster(2, [*flags, "--hparams", "train_steps=600"])
     outputs = assert_all_end_well(processes)
     for task in [("chief", 0), ("worker", 0), ("worker", 1)]:
