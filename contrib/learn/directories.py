@@ -128,5 +128,5 @@ def list_names(directory, start, end=""):
 def check_free_space(path):
     """Raises an OSError if the disk is full: TensorFlow can lose events then without a word."""
     local_path = _find_local_path(path)
-    if local_path and not shutil.disk_usage(local_path).free:
+    if local_path and os.path.exists(local_path) and not shutil.disk_usage(local_path).free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)

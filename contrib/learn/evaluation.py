@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
+from contrib.learn.checkpoints import check_variables
 from contrib.learn.directories import list_names
 from contrib.learn.summary_writer_cache import get_file_writer
 
@@ -51,10 +52,13 @@ class Evaluation:
     def evaluate(self, checkpoint_path):
         """Returns {name: value} of the metrics, the loss (mean of the batches), the global step.
 
-        Raises ValueError if there is no batch.
+        Raises:
+          UserError: the checkpoint is of another model.
+          ValueError: there is no batch.
         """
         session = self._session
         with session.graph.as_default():
+            check_variables(checkpoint_path)
             self._scaffold.saver.restore(session, checkpoint_path)
             session.run(self._scaffold.local_init_op)
             for hook in self._hooks:

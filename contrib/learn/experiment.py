@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl import logging
 
 from contrib.learn import cluster
-from contrib.learn.checkpoints import CheckpointCheckHook, find_whole_checkpoint
+from contrib.learn.checkpoints import find_whole_checkpoint
 from contrib.learn.directories import check_free_space
 from contrib.learn.explained import explained
 from contrib.learn.export_strategy import ExportStrategy
@@ -269,19 +269,24 @@ class Experiment(OtherSchedules):
     def _evaluate(self, name, checkpoint_path, steps=None):
         """Evaluates a checkpoint; returns `{name: value}`."""
         start_time, estimator = time.monotonic(), self._estimator
-        hooks = [CheckpointCheckHook(checkpoint_path), *self._eval_hooks]
-        arguments = (self._eval_input_fn, steps or self._eval_steps, hooks)
+        arguments = {
+            "input_fn": self._eval_input_fn,
+            "steps": steps or self._eval_steps,
+            "hooks": self._eval_hooks,
+            "name": name,
+        }
         if self._evaluation:
             if name not in self._evaluations:
-                self._evaluations[name] = self._evaluation(estimator, *arguments, name)
+                self._evaluations[name] = self._evaluation(estimator, **arguments)
             result = self._evaluations[name].evaluate(checkpoint_path)
         else:
-            result = estimator.evaluate(*arguments, checkpoint_path, name)
+            result = estimator.evaluate(checkpoint_path=checkpoint_path, **arguments) or {}
         check_free_space(estimator.eval_dir(name))
-        self.results[int(result["global_step"])] = result
+        step = int(result.get("global_step", 0))
+        self.results[step] = result
         logging.info(
             "evaluation at step %s: %s, in %.2f s",
-            f"{result['global_step']:,}",
+            f"{step:,}",
             ", ".join(
                 f"{name.lower()} {value:.4f}"
                 for name, value in result.items()

@@ -85,7 +85,11 @@ class OtherSchedules:
 
         def evaluate(checkpoint_path):
             return self._estimator.evaluate(
-                self._train_input_fn, self._eval_steps, self._eval_hooks, checkpoint_path, name
+                input_fn=self._train_input_fn,
+                steps=self._eval_steps,
+                hooks=self._eval_hooks,
+                checkpoint_path=checkpoint_path,
+                name=name,
             )
 
         self._continuous_eval(

@@ -66,7 +66,9 @@ def train(estimator, input_fn, hooks, saving_listeners, stop_hook, steps=None, m
     if step:
         logging.info("going on from step %s of %s", f"{step:,}", model_dir)
     hooks = get_hooks(estimator, hooks, saving_listeners, stop_hook)
-    estimator.train(get_input_fn(estimator, input_fn), hooks, steps, max_steps)
+    estimator.train(
+        input_fn=get_input_fn(estimator, input_fn), hooks=hooks, steps=steps, max_steps=max_steps
+    )
 
 
 def get_hooks(estimator, hooks, saving_listeners, stop_hook):
