@@ -24,7 +24,7 @@ class OtherSchedules:
 
         Args:
           continuous_eval_predicate_fn: called with the last result, which is None at first; the
-            schedule ends if it returns False.
+            schedule ends if the predicate returns False.
 
         Returns:
           `(result, exports)`.
@@ -57,7 +57,8 @@ class OtherSchedules:
           delay_secs: seconds before the first evaluation.
           throttle_delay_secs: seconds between the beginnings of two evaluations, at least.
           evaluate_checkpoint_only_once: whether to wait for a new checkpoint.
-          continuous_eval_predicate_fn: as in `continuous_train_and_eval`.
+          continuous_eval_predicate_fn: as in `continuous_train_and_eval`; the result is {} if
+            there was no new checkpoint.
           name: evaluations write to the directory `eval_<name>`.
         """
 
@@ -124,9 +125,11 @@ class OtherSchedules:
                 checkpoint_path = tf.train.latest_checkpoint(model_dir)
                 if checkpoint_path and not (only_once and checkpoint_path == evaluated):
                     result, evaluated = evaluate(checkpoint_path) or {}, checkpoint_path
-                elif start - last_warning >= WARN_SECONDS:
-                    logging.warning("%s has no new checkpoint; waiting for the next one", model_dir)
-                    last_warning = start
+                else:
+                    result = {}  # the predicate sees that there is no new result
+                    if start - last_warning >= WARN_SECONDS:
+                        logging.warning("%s has no new checkpoint; waiting for one", model_dir)
+                        last_warning = start
                 remaining = start + throttle_secs - time.time()
                 if remaining > 0 and not self._is_reached(result):
                     time.sleep(remaining)
