@@ -6,6 +6,8 @@ the package `tensorflow-estimator` 2.15.0 (pure Python), once three things are b
 the project: taken alone, its `install` brings `tf.estimator` back to any program.
 """
 
+import copy
+import functools
 import importlib
 import importlib.util
 import os
@@ -36,36 +38,48 @@ def _bridge():
             f"TensorFlow {tf.__version__} has no tf.estimator; "
             "run: pip install tensorflow-estimator==2.15.0"
         )
-    # 1. What TPUEstimator is made of left TensorFlow with 2.16. The configurations for a TPU can
-    #    still be read, by programs that run without one.
-    tpu = types.ModuleType("tensorflow_estimator._api.v1.estimator.tpu")
-    tpu.__getattr__ = _get_tpu_config
+    # An `import tensorflow_estimator` before this one has failed, and left half of the package.
+    if "tensorflow_estimator._api.v2.estimator" not in sys.modules:
+        for name in [name for name in sys.modules if name.startswith("tensorflow_estimator")]:
+            del sys.modules[name]
+
+    # 1. TPUEstimator imports three modules that left TensorFlow with 2.16. It uses their classes on
+    #    a TPU only; without a TPU it is an Estimator.
+    for name in ("session_support", "tpu_embedding", "tpu_embedding_gradient"):
+        module = types.ModuleType(f"tensorflow.python.tpu.{name}")
+        module.__getattr__ = functools.partial(_create_class, module)
+        sys.modules[module.__name__] = module
 
     # 2. The export decorator uses a constant that TensorFlow no longer has; the names are exported
     #    already, in the package's _api.
     export = types.ModuleType("tensorflow_estimator.python.estimator.estimator_export")
     export.estimator_export = lambda *names, **kwargs: _refuse_keras_3
+    sys.modules[export.__name__] = export
 
-    # 3. The coordinator of tf.distribute strategies is gone, too. On one machine it was only asked
-    #    these two questions; across machines there is no true answer.
-    coordinator = types.ModuleType("tensorflow.python.distribute.estimator_training")
-    coordinator.should_run_distribute_coordinator = lambda config: False
-    coordinator.init_run_config = _init_run_config
-
-    for module in (tpu, export, coordinator):
-        sys.modules[module.__name__] = module
+    # 3. TensorFlow still has the coordinator of tf.distribute strategies, but no longer the module
+    #    that connects an Estimator to it.
+    training = types.ModuleType("tensorflow.python.distribute.estimator_training")
+    training.init_run_config = _init_run_config
+    training.should_run_distribute_coordinator = _is_across_machines
+    training.train_and_evaluate = _train_and_evaluate
+    training.estimator_train = training.estimator_evaluate = _refuse_to_run_alone
+    sys.modules[training.__name__] = training
     return importlib.import_module("tensorflow_estimator._api.v2.estimator")
 
 
-def _get_tpu_config(name):
-    """Returns a name of `tf.compat.v1.estimator.tpu`, which this TensorFlow has a part of."""
-    config = importlib.import_module("tensorflow_estimator.python.estimator.tpu.tpu_config")
-    if not hasattr(config, name):
-        raise AttributeError(
-            f"TensorFlow {tf.__version__} has no tf.estimator.tpu.{name}; "
-            "use tf.estimator.Estimator and tf.estimator.EstimatorSpec"
+def _create_class(module, name):
+    """Creates a class of a module that this TensorFlow does not have; it has no instances."""
+    if name.startswith("__"):
+        raise AttributeError(name)  # Python itself asks, for example for __path__
+
+    def refuse(self, *args, **kwargs):
+        raise NotImplementedError(
+            f"TensorFlow {tf.__version__} has no {module.__name__}.{name}; "
+            "TensorFlow 2.15 is the last release that has it"
         )
-    return getattr(config, name)
+
+    setattr(module, name, type(name, (), {"__init__": refuse}))
+    return getattr(module, name)
 
 
 def _refuse_keras_3(symbol):
@@ -88,21 +102,102 @@ def _refuse_keras_3(symbol):
 
 
 def _init_run_config(config, tf_config):
-    """Sets up a RunConfig with a strategy as TensorFlow 2.15 does on one machine.
+    """Sets up a RunConfig with a strategy, for one machine or as a task of `TF_CONFIG`'s cluster.
 
     Raises:
-        ValueError: the strategy is to run across machines.
+        ValueError: a strategy is given twice, or `remote_cluster`.
     """
-    n_tasks = sum(map(len, tf_config.get("cluster", {}).values()))
-    if n_tasks > 1 or config._experimental_distribute:
+    distribute = config._experimental_distribute
+    if distribute and distribute.remote_cluster:
         raise ValueError(
-            f"RunConfig: on TensorFlow {tf.__version__} a tf.distribute strategy runs on one "
-            "machine, as train_distribute and eval_distribute; leave the strategy out, or the "
-            "cluster of TF_CONFIG"
+            f"RunConfig: TensorFlow {tf.__version__} has no remote_cluster for tf.estimator; "
+            "start a process for each task, with TF_CONFIG"
         )
+    for name in ("train_distribute", "eval_distribute"):
+        strategy = distribute and getattr(distribute, name)
+        if strategy and getattr(config, name):
+            raise ValueError(f"RunConfig: {name} and experimental_distribute.{name} are both given")
+        # RunConfig has no public way to change a strategy.
+        setattr(config, f"_{name}", strategy or getattr(config, name))
+    cluster_spec = tf.train.ClusterSpec(tf_config.get("cluster", {}))
+    # The Estimator asks for this attribute by this name.
     config._distribute_coordinator_mode = None
-    config._init_distributed_setting_from_environment_var(tf_config)
-    config._maybe_overwrite_session_config_for_distributed_training()
+    if not cluster_spec or "master" in cluster_spec.jobs or not config.train_distribute:
+        config._init_distributed_setting_from_environment_var(tf_config)
+        config._maybe_overwrite_session_config_for_distributed_training()
+    else:
+        # The rest of the cluster comes from the coordinator; see `_copy_for_task`.
+        config._init_distributed_setting_from_environment_var({})
+        config._cluster_spec = cluster_spec
+        config._distribute_coordinator_mode = "independent_worker"
+
+
+def _is_across_machines(config):
+    # A RunConfig without a strategy does not have the attribute.
+    return getattr(config, "_distribute_coordinator_mode", None) is not None
+
+
+def _train_and_evaluate(estimator, train_spec, eval_spec, executor_cls):
+    """Does this process's part of `train_and_evaluate` with a strategy across machines."""
+    # Nothing public runs the coordinator.
+    from tensorflow.python.distribute import distribute_coordinator
+
+    def train(strategy):
+        task = _copy_for_task(estimator)
+        task._config._train_distribute = task._train_distribution = strategy
+        task.train(train_spec.input_fn, train_spec.hooks, max_steps=train_spec.max_steps)
+
+    def evaluate(strategy):
+        task = _copy_for_task(estimator)
+        task._config._eval_distribute = task._eval_distribution = strategy
+        executor_cls(task, train_spec, eval_spec)._start_continuous_evaluation()
+
+    config = estimator.config
+    distribute_coordinator.run_distribute_coordinator(
+        train,
+        config.train_distribute,
+        evaluate,
+        config.eval_distribute,
+        mode=config._distribute_coordinator_mode,
+        session_config=config.session_config,
+    )
+
+
+def _copy_for_task(estimator):
+    """Returns a copy of the Estimator whose config is that of the coordinator's worker context."""
+    # Nothing public tells the worker context.
+    from tensorflow.python.distribute import distribute_coordinator_context
+
+    context = distribute_coordinator_context.get_current_worker_context()
+    estimator = copy.deepcopy(estimator)
+    # RunConfig has no public way to set what it otherwise reads from TF_CONFIG.
+    config = estimator._config
+    config._distribute_coordinator_mode = None  # else `train` would start a coordinator, too
+    config._service = None
+    config._task_type, config._task_id = context.task_type, context.task_id
+    config._master = config._evaluation_master = context.master_target
+    config._is_chief = context.is_chief
+    if context.task_type == "evaluator":  # it does not know of the other tasks
+        config._cluster_spec = tf.train.ClusterSpec({})
+        config._num_ps_replicas = config._num_worker_replicas = 0
+        config._global_id_in_cluster = None
+        return estimator
+    config._cluster_spec = cluster_spec = context.cluster_spec
+    config._num_ps_replicas = len(cluster_spec.as_dict().get("ps", []))
+    config._num_worker_replicas = context.num_workers
+    config._global_id_in_cluster = 0
+    if context.task_type:  # None for the one process that runs the replicas of all workers
+        jobs = sorted(cluster_spec.jobs, key=lambda job: (job != "chief", job == "ps", job))
+        before = jobs[: jobs.index(context.task_type)]
+        config._global_id_in_cluster = sum(map(cluster_spec.num_tasks, before)) + context.task_id
+    return estimator
+
+
+def _refuse_to_run_alone(estimator, run, hooks):
+    raise ValueError(
+        "Estimator: with a strategy across machines, call tf.estimator.train_and_evaluate "
+        "instead of train or evaluate"
+    )
 
 
 _estimator = tf.estimator if hasattr(tf, "estimator") else _bridge()
@@ -133,5 +228,12 @@ def install():
         namespace = importlib.import_module(f"tensorflow_estimator._api.{version}.estimator")
         importlib.import_module(parent).estimator = namespace
         sys.modules[f"{parent}.estimator"] = namespace
-        if version == "v1":
-            sys.modules[f"{parent}.estimator.tpu"] = namespace.tpu
+    # TensorFlow 2.15 has the package's modules under names of its own, too.
+    importlib.import_module("tensorflow_estimator.python.estimator.estimator_lib")
+    for name in sorted(sys.modules):
+        if name.startswith("tensorflow_estimator.python.estimator"):
+            own_name = name.replace("tensorflow_estimator", "tensorflow")
+            own_name = own_name.replace(".estimator.tpu.", ".tpu.").replace("keras_lib", "keras")
+            module = sys.modules[own_name] = sys.modules[name]
+            parent, _, child = own_name.rpartition(".")
+            setattr(sys.modules[parent], child, module)
