@@ -3,21 +3,17 @@
 A name is imported when it is used, so that a reader of data does not wait for TensorFlow.
 """
 
-import importlib
+from contrib.names import find
 
-_MODULES = {
-    "Evaluation": "evaluation",
-    "Experiment": "experiment",
-    "ExportStrategy": "export_strategy",
-    "ModeKeys": "model_fn",
-    "RunConfig": "run_config",
-    "TaskType": "run_config",
-}
-
-
-def __getattr__(name):
-    if name == "learn_runner":
-        return importlib.import_module("contrib.learn.learn_runner")
-    if name not in _MODULES:
-        raise AttributeError(f"module 'contrib.learn' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"contrib.learn.{_MODULES[name]}"), name)
+__getattr__ = find(
+    __name__,
+    Evaluation="contrib.learn.evaluation",
+    Experiment="contrib.learn.experiment",
+    ExportStrategy="contrib.learn.export_strategy",
+    ModeKeys="contrib.learn.model_fn",
+    RunConfig="contrib.learn.run_config",
+    TaskType="contrib.learn.run_config",
+    make_export_strategy="contrib.learn.export_strategy",
+    saved_model_export_utils="contrib.learn.export_strategy",
+    utils="contrib.learn.export_strategy",
+)
