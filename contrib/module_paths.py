@@ -10,6 +10,7 @@ from contrib.names import LostModule, LostName, explain
 # {path of TensorFlow 1: package}; the first that begins a path counts.
 PACKAGES = {
     "tensorflow.contrib.keras": "tensorflow.keras",
+    "tensorflow.contrib.learn.python.learn.datasets.mnist": "contrib.examples.input_data",
     "tensorflow.contrib.slim": "tf_slim",
     "tensorflow.contrib": "contrib",
     "tensorflow.examples": "contrib.examples",

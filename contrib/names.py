@@ -3,8 +3,6 @@
 import importlib
 import importlib.util
 
-from contrib.learn.errors import UserError
-
 _COLUMN = "tf.feature_column"
 # {name below tf.contrib: what to use}; that of a package is for all names in it.
 REPLACEMENTS = {
@@ -34,11 +32,11 @@ REPLACEMENTS = {
 }
 
 
-class LostName(UserError, AttributeError):
+class LostName(AttributeError):
     """A name of TensorFlow 1 that is not here."""
 
 
-class LostModule(UserError, ImportError):
+class LostModule(ImportError):
     """A module of TensorFlow 1 that is not here."""
 
 

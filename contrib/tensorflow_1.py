@@ -5,6 +5,7 @@ What such programs need of TensorFlow's private parts is in this file.
 
 import importlib
 import importlib.util
+import logging
 import os
 import sys
 import types
@@ -12,6 +13,7 @@ import warnings
 
 from contrib.module_paths import PACKAGES, Finder
 from contrib.names import LostName
+from contrib.quiet_import import import_tensorflow
 from contrib.tracebacks import show
 
 
@@ -21,8 +23,14 @@ def install():
         return
     if importlib.util.find_spec("tf_keras"):
         os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # TensorFlow 1's Keras is Keras 2
+    import_tensorflow()
     import tensorflow as tf2
 
+    # What is imported now gets TensorFlow 2.
+    import contrib.examples.input_data
+    import contrib.layers
+    import contrib.learn.export_strategy
+    import contrib.learn.learn_runner
     import tf_estimator
 
     tf_estimator.install()
@@ -75,18 +83,24 @@ def _ask_for_keras_2(name):
 
 def _mend(tf, module):
     """Puts back what programs of TensorFlow 1, and tf_slim, look for in TensorFlow."""
-    from absl import flags, logging
+    from absl import flags
+    from absl import logging as absl_logging
     from tensorflow.python.framework import ops
     from tensorflow.python.layers import normalization
 
     ops.Tensor, ops.IndexedSlices = tf.Tensor, tf.IndexedSlices
     normalization.normalization = module.layers  # it asks for them where Keras has none any more
     tf.logging._logger = tf.get_logger()
-    # It has a handler of its own, and absl would show its messages a second time.
-    logging.get_absl_handler().addFilter(lambda record: record.name != "tensorflow")
+    absl_logging.get_absl_handler().addFilter(_is_news)
     for name in flags.FLAGS:
         flags.FLAGS[name].allow_override = True  # absl took log_dir, verbosity and others
     _let_map_take_old_names(tf.data.Dataset)
+
+
+def _is_news(record):
+    """Whether absl is to show a message: TensorFlow has shown its own, and says what ours say."""
+    is_ours = record.pathname.startswith(os.path.dirname(__file__))
+    return record.name != "tensorflow" and not (is_ours and record.levelno <= logging.INFO)
 
 
 def _let_map_take_old_names(dataset_class):

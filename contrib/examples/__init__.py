@@ -1,0 +1,1 @@
+"""`tensorflow.examples`: the reader of MNIST of its tutorials."""
