@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from google.protobuf.message import DecodeError
 
 from contrib.learn.checkpoints import check_variables
@@ -121,3 +122,17 @@ def find_evaluated_steps(output_dir):
                 if any(value.tag == "loss" for value in event.summary.value):
                     steps.add(event.step)
     return steps
+
+
+def log_result(result, seconds):
+    """Logs a result, `{name: value}`, in one line; arrays and texts are left out."""
+    logging.info(
+        "evaluation at step %s: %s, in %.2f s",
+        f"{int(result.get('global_step', 0)):,}",
+        ", ".join(
+            f"{name.lower()} {value:.4f}"
+            for name, value in result.items()
+            if name != "global_step" and isinstance(value, np.number)
+        ),
+        seconds,
+    )

@@ -4,18 +4,16 @@ import concurrent.futures
 import contextlib
 import functools
 import math
-import os
 import time
 
-import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from contrib.learn import cluster
 from contrib.learn.checkpoints import find_whole_checkpoint
 from contrib.learn.directories import check_free_space
 from contrib.learn.explained import explained
-from contrib.learn.export_strategy import ExportStrategy
+from contrib.learn.evaluation import log_result
+from contrib.learn.export_strategy import check_export_strategies, run_export_strategies
 from contrib.learn.other_schedules import OtherSchedules, wait
 from contrib.learn.saved_models import check_export_dir, export_saved_model
 from contrib.learn.training import (
@@ -146,17 +144,8 @@ class Experiment(OtherSchedules):
 
     def reset_export_strategies(self, new_export_strategies=None):
         """Sets the export strategies; returns the former ones, a tuple."""
-        strategies = new_export_strategies or ()
-        if isinstance(strategies, ExportStrategy):
-            strategies = (strategies,)
-        for strategy in strategies:
-            if not isinstance(strategy, ExportStrategy):
-                raise ValueError(
-                    "`export_strategies` must be an ExportStrategy, an iterable of "
-                    f"ExportStrategy, or `None`, found {strategy}."
-                )
         former = getattr(self, "_export_strategies", ())
-        self._export_strategies = tuple(strategies)
+        self._export_strategies = check_export_strategies(new_export_strategies)
         return former
 
     def train(self, delay_secs=None):
@@ -282,18 +271,8 @@ class Experiment(OtherSchedules):
         else:
             result = estimator.evaluate(checkpoint_path=checkpoint_path, **arguments) or {}
         check_free_space(estimator.eval_dir(name))
-        step = int(result.get("global_step", 0))
-        self.results[step] = result
-        logging.info(
-            "evaluation at step %s: %s, in %.2f s",
-            f"{step:,}",
-            ", ".join(
-                f"{name.lower()} {value:.4f}"
-                for name, value in result.items()
-                if name != "global_step" and isinstance(value, np.number)
-            ),
-            time.monotonic() - start_time,
-        )
+        self.results[int(result.get("global_step", 0))] = result
+        log_result(result, time.monotonic() - start_time)
         return result
 
     def _export(self, result):
@@ -304,13 +283,9 @@ class Experiment(OtherSchedules):
         return self._run_export_strategies(result, self._estimator.latest_checkpoint())
 
     def _run_export_strategies(self, result, checkpoint_path):
-        export_dir = os.path.join(self._estimator.model_dir, "export")
-        return [
-            strategy.export(
-                self._estimator, os.path.join(export_dir, strategy.name), checkpoint_path, result
-            )
-            for strategy in self._export_strategies
-        ]
+        return run_export_strategies(
+            self._export_strategies, self._estimator, checkpoint_path, result
+        )
 
     def _export_to_dir(self):
         stopped = self._stop_hook.signal_number

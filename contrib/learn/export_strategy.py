@@ -63,3 +63,30 @@ def make_export_strategy(
         return path
 
     return ExportStrategy("Servo", export_fn)
+
+
+def check_export_strategies(values):
+    """Returns a tuple of an `ExportStrategy`, of several, or of None.
+
+    Raises:
+      ValueError: a value is no `ExportStrategy`.
+    """
+    strategies = (values,) if isinstance(values, ExportStrategy) else tuple(values or ())
+    for strategy in strategies:
+        if not isinstance(strategy, ExportStrategy):
+            raise ValueError(
+                "`export_strategies` must be an ExportStrategy, an iterable of ExportStrategy, or "
+                f"`None`, found {strategy}."
+            )
+    return strategies
+
+
+def run_export_strategies(strategies, estimator, checkpoint_path, eval_result):
+    """Exports to `<model_dir>/export/<name of the strategy>`; returns a list of paths."""
+    export_dir = os.path.join(estimator.model_dir, "export")
+    return [
+        strategy.export(
+            estimator, os.path.join(export_dir, strategy.name), checkpoint_path, eval_result
+        )
+        for strategy in strategies
+    ]
