@@ -1,7 +1,9 @@
+import concurrent.futures
 import importlib.util
 import json
 import os
 import shutil
+import socket
 
 import numpy as np
 import pytest
@@ -16,15 +18,42 @@ needs_bridge = pytest.mark.skipif(
 NOT_THERE = [
     ("tf.estimator.DNNClassifier([8], [])", "needs Keras 2: pip install tf_keras~=2."),
     ("v1.experimental.dnn_logit_fn_builder(1, [8], [])", "needs Keras 2: pip install tf_keras"),
-    ("v1.tpu.TPUEstimator", "no tf.estimator.tpu.TPUEstimator; use tf.estimator.Estimator"),
+    ("AdagradParameters(0.1)", "has no tensorflow.python.tpu.tpu_embedding.AdagradParameters"),
+    (
+        "tpu.TPUEstimator(run, config=tpu.RunConfig(), train_batch_size=8).train(run, steps=1)",
+        "Cannot find any TPU cores in the system",
+    ),
+]
+
+# The modules of TensorFlow 2.15.1 that are those of the package.
+MODULE_NAMES = [
+    "tensorflow.python.estimator",
+    *(
+        f"tensorflow.python.estimator.{name}"
+        for name in (
+            *("estimator", "estimator_lib", "exporter", "gc", "keras", "model_fn", "run_config"),
+            *("training", "util", "canned", "export", "inputs", "inputs.queues"),
+            *(f"canned.{name}" for name in ("baseline", "dnn", "dnn_linear_combined", "head")),
+            *(f"canned.{name}" for name in ("linear", "metric_keys", "optimizers")),
+            *(f"canned.{name}" for name in ("parsing_utils", "prediction_keys")),
+            *(f"export.{name}" for name in ("export", "export_lib", "export_output")),
+            *(f"inputs.{name}" for name in ("inputs", "numpy_io", "pandas_io")),
+            *(f"inputs.queues.feeding_{name}" for name in ("functions", "queue_runner")),
+        )
+    ),
+    *(
+        f"tensorflow.python.tpu.{name}"
+        for name in ("error_handling", "tpu_config", "tpu_context", "tpu_estimator", "util")
+    ),
 ]
 
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory, small_mnist_data):
-    """Somebody else's directory, with nothing of this project but tf_estimator.py."""
+    """Somebody else's directory with programs, and nothing of this project but tf_estimator.py."""
     path = tmp_path_factory.mktemp("somebody_elses")
-    shutil.copy(ROOT / "tf_estimator.py", path)
+    for file in (ROOT / "tf_estimator.py", *ROOT.glob("tests/programs/*.py")):
+        shutil.copy(file, path)
     images, labels = small_mnist_data.train
     np.savez(path / "digits.npz", images=images, labels=labels)
     return path
@@ -32,7 +61,6 @@ def directory(tmp_path_factory, small_mnist_data):
 
 def run_program(directory, name, **environment):
     """Runs one of `tests/programs`; returns what it measured."""
-    shutil.copy(ROOT / "tests" / "programs" / name, directory)
     model_dir = directory / name.replace(".py", "_models")
     process = run_python(name, "digits.npz", model_dir, cwd=directory, **environment)
     assert process.returncode == 0, process.stderr
@@ -81,13 +109,44 @@ def test_canned_estimator_works_with_keras_2(directory):
     assert measured["accuracy of the export"] == pytest.approx(measured["accuracy"])
 
 
+def test_tpu_estimator_without_a_tpu_gives_the_numbers_of_tensorflow_2_15(directory):
+    recorded = {"accuracy": 0.835, "loss": 0.82404, "global_step": 40}
+    recorded |= {"accuracy of predict": 0.835, "accuracy of the export": 0.835}
+    assert run_program(directory, "tpu_estimator.py") == pytest.approx(recorded, rel=1e-3)
+
+
+def test_synchronous_training_of_three_processes_gives_the_numbers_of_tensorflow_2_15(directory):
+    jobs = ("chief", "worker", "evaluator")
+    sockets = [socket.socket() for _ in jobs]
+    for free in sockets:
+        free.bind(("127.0.0.1", 0))
+    addresses = [f"127.0.0.1:{free.getsockname()[1]}" for free in sockets]
+    for free in sockets:
+        free.close()
+    cluster = {job: [address] for job, address in zip(jobs, addresses)}
+
+    def run_task(job):
+        tf_config = {"cluster": cluster, "task": {"type": job, "index": 0}}
+        return run_program(directory, "multi_worker_mirrored.py", TF_CONFIG=json.dumps(tf_config))
+
+    with concurrent.futures.ThreadPoolExecutor() as executor:
+        chief, worker, evaluator = executor.map(run_task, jobs)
+    assert chief == worker == evaluator
+    assert chief == pytest.approx({"weights": 1.35634, "largest": 0.212008}, rel=1e-4)
+    accuracy = read_scalars(directory / "multi_worker_mirrored_models" / "eval", "accuracy")
+    assert accuracy[40] == pytest.approx(0.85, abs=0.002)
+
+
 @pytest.fixture(scope="module")
 def said_of_what_is_not_there(directory):
     """{use: the last line of its error}"""
     code = f"""
 import json
 import tensorflow as tf
-v1, said = tf.compat.v1.estimator, {{}}
+from tensorflow.python.tpu.tpu_embedding import AdagradParameters
+v1, tpu, said = tf.compat.v1.estimator, tf.compat.v1.estimator.tpu, {{}}
+def run(features, labels, mode, params):
+    raise AssertionError
 for use in {[use for use, _ in NOT_THERE]}:
     try:
         eval(use)
@@ -117,10 +176,48 @@ def count(namespace, *submodules):
 print(count(tf.estimator, "experimental", "export"))
 print(count(tf.compat.v2.estimator, "experimental", "export"))
 print(count(tf.compat.v1.estimator, "experimental", "export", "inputs"))
-print(tf.compat.v1.estimator.tpu.RunConfig.__name__)
+print(count(tf.compat.v1.estimator.tpu, "experimental"))
 """
-    # As many as TensorFlow 2.15.1 has, but for three names that need a TPU.
-    assert run_after_install(directory, code) == ["74", "74", "77", "RunConfig"]
+    # As many as TensorFlow 2.15.1 has.
+    assert run_after_install(directory, code) == ["74", "74", "77", "6"]
+
+
+def test_every_module_has_its_name_of_tensorflow_2_15(directory):
+    code = f"""
+import importlib
+
+for name in {MODULE_NAMES}:
+    module = importlib.import_module(name)
+    own_name = name.replace("tensorflow", "tensorflow_estimator")
+    own_name = own_name.replace("python.tpu", "python.estimator.tpu").replace("keras", "keras_lib")
+    own = importlib.import_module(own_name)
+    for key, value in vars(module).items():
+        if isinstance(value, type) and value.__module__.startswith("tensorflow_estimator"):
+            assert getattr(own, key) is value, (name, key)
+import tensorflow as tf
+from tensorflow.python.estimator import gc, keras
+from tensorflow.python.tpu import tpu_estimator
+print(keras.model_to_estimator.__name__)
+print(gc.Path.__name__)
+print(tpu_estimator.TPUEstimator is tf.compat.v1.estimator.tpu.TPUEstimator)
+"""
+    assert run_after_install(directory, code) == ["model_to_estimator", "Path", "True"]
+
+
+def test_install_works_after_a_failed_import_of_the_package(directory):
+    code = """
+try:
+    import tensorflow_estimator
+except Exception as error:
+    print(type(error).__name__)
+import tf_estimator
+tf_estimator.install()
+import tensorflow as tf
+import tensorflow_estimator
+print(tensorflow_estimator.estimator.Estimator is tf.compat.v1.estimator.Estimator)
+"""
+    process = run_python("-c", code, cwd=directory)
+    assert process.stdout.splitlines()[-1:] == ["True"], process.stderr
 
 
 def test_every_way_to_import_finds_the_same_estimator(directory):
@@ -163,18 +260,32 @@ process.join(30)
     assert run_after_install(directory, code) == ["[]", "7"]
 
 
+def set_cluster(monkeypatch, **cluster):
+    task = {"type": min(cluster), "index": 0}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+
+
 @needs_bridge
-def test_a_strategy_across_machines_is_refused(monkeypatch):
-    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}}')
+def test_a_remote_cluster_is_refused():
+    distribute = importlib.import_module("tensorflow.python.distribute.distribute_config")
+    remote = distribute.DistributeConfig(remote_cluster={"chief": ["a:1"], "worker": ["b:1"]})
+    with pytest.raises(ValueError, match=r"no remote_cluster .* with TF_CONFIG$"):
+        tf_estimator.RunConfig(experimental_distribute=remote)
+
+
+@needs_bridge
+def test_train_with_a_strategy_across_machines_names_what_to_call(monkeypatch, tmp_path):
+    set_cluster(monkeypatch, chief=["a:1"], worker=["b:1"])
     strategy = tf_estimator.tf.distribute.OneDeviceStrategy("/cpu:0")
-    with pytest.raises(ValueError, match=r"runs on one machine.*leave .* the cluster of TF_CONFIG"):
-        tf_estimator.RunConfig(train_distribute=strategy)
+    config = tf_estimator.RunConfig(str(tmp_path), train_distribute=strategy)
+    estimator = tf_estimator.Estimator(lambda features: None, config=config)
+    with pytest.raises(ValueError, match=r"call tf\.estimator\.train_and_evaluate"):
+        estimator.train(lambda: None)
 
 
 @needs_bridge
 def test_a_strategy_on_the_one_machine_of_a_cluster_is_not_refused(monkeypatch):
-    task = '"task": {"type": "master", "index": 0}'
-    monkeypatch.setenv("TF_CONFIG", f'{{"cluster": {{"master": ["a:1"]}}, {task}}}')
+    set_cluster(monkeypatch, master=["a:1"])
     strategy = tf_estimator.tf.distribute.OneDeviceStrategy("/cpu:0")
     assert tf_estimator.RunConfig(train_distribute=strategy).train_distribute is strategy
 
