@@ -92,8 +92,9 @@ def _mend(tf, module):
     normalization.normalization = module.layers  # it asks for them where Keras has none any more
     tf.logging._logger = tf.get_logger()
     absl_logging.get_absl_handler().addFilter(_is_news)
-    for name in flags.FLAGS:
-        flags.FLAGS[name].allow_override = True  # absl took log_dir, verbosity and others
+    for handler in tf.get_logger().handlers:
+        handler.addFilter(_is_first)
+    flags.FLAGS["log_dir"].allow_override = True  # absl took a name that many programs use
     _let_map_take_old_names(tf.data.Dataset)
 
 
@@ -101,6 +102,12 @@ def _is_news(record):
     """Whether absl is to show a message: TensorFlow has shown its own, and says what ours say."""
     is_ours = record.pathname.startswith(os.path.dirname(__file__))
     return record.name != "tensorflow" and not (is_ours and record.levelno <= logging.INFO)
+
+
+def _is_first(record):
+    """Whether TensorFlow's handler is to show a message: not if one of the program's will."""
+    handlers = logging.getLogger().handlers
+    return not any(getattr(handler, "stream", None) is sys.stderr for handler in handlers)
 
 
 def _let_map_take_old_names(dataset_class):
