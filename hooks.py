@@ -1,8 +1,8 @@
-"""The hooks of the blog's Experiment: what happens beside the steps of its sessions.
+"""The hooks of the blog's Experiment.
 
-Life cycle of a `SessionRunHook`: `begin` once the graph is built, `after_create_session` each time
-a session is made, `before_run` and `after_run` around each step, `end` after the last step unless
-one raised.
+Life cycle of a `SessionRunHook`: `begin` when the graph is built, `after_create_session` when a
+session is created, `before_run` and `after_run` around each step, `end` after the last step, unless a
+step failed.
 """
 
 import time
@@ -19,8 +19,8 @@ BATCH_LOSS, BATCH_ACCURACY = "batch_loss", "batch_accuracy"
 class IteratorInitializerHook(tf.compat.v1.train.SessionRunHook):
     """Initializes a dataset's iterator as soon as the session is created (blog: "Dataset").
 
-    The input function sets `iterator_initializer_func`, a function of the session. It is looked up
-    when the session is there, as each graph that has the input function has an iterator of its own.
+    The input function sets `iterator_initializer_func`, a function of the session. The hook looks the
+    function up when the session is created, because each graph has an iterator of its own.
     """
 
     def __init__(self):
@@ -38,7 +38,7 @@ class IteratorInitializerHook(tf.compat.v1.train.SessionRunHook):
 class ProgressHook(tf.compat.v1.train.SessionRunHook):
     """Logs a line every 100 steps: step, loss and accuracy of the batch, steps/s, time left.
 
-    Steps per second count the time inside the steps; the time left counts evaluations as well.
+    The steps per second count the time inside the steps. The time left counts evaluations, too.
     TensorBoard gets the examples per second.
     """
 
@@ -68,7 +68,7 @@ class ProgressHook(tf.compat.v1.train.SessionRunHook):
 
     def after_run(self, run_context, run_values):
         self._step_time += time.monotonic() - self._before_run_time
-        # The step was fetched beside the update, so it may or may not include it.
+        # The step is fetched during the update, so it may be the step before or after the update.
         due = self._last_step - self._last_step % 100 + 100
         if run_values.results["stale_step"] + 1 < due:
             return
@@ -98,6 +98,6 @@ class ProgressHook(tf.compat.v1.train.SessionRunHook):
 
 
 def format_time(seconds):
-    """For people: "47 s" or "3 min 5 s"."""
+    """Returns a text such as "47 s" or "3 min 5 s"."""
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -24,44 +24,44 @@ EVAL_BATCH_SIZE = 250  # larger than in the blog: same accuracy, faster, in litt
 
 
 def define_flags():
-    flags.DEFINE_string("model_dir", "./mnist_training", "Where checkpoints and events are kept.")
+    flags.DEFINE_string("model_dir", "./mnist_training", "Directory of the checkpoints and events.")
     flags.DEFINE_string(
         "data_dir",
         "./mnist_data",
-        "Directory with the four MNIST files; if it is empty or not there, they are copied there.",
+        "Directory with the four MNIST files; an empty or missing directory gets the bundled files.",
     )
     flags.DEFINE_string(
         "hparams",
         "",
-        f"Hyperparameters to change; with their defaults they are {describe(get_hparams())}.",
+        f"Hyperparameters to change. The defaults are {describe(get_hparams())}.",
     )
     flags.DEFINE_enum(
         "schedule",
         SCHEDULES[0],
         SCHEDULES,
-        "What to do with the Experiment.",
+        "The method of the Experiment to run.",
     )
-    flags.DEFINE_enum(
-        "eval_split", "test", ["test", "validation"], "The images that evaluations use."
-    )
+    flags.DEFINE_enum("eval_split", "test", ["test", "validation"], "The images for evaluations.")
     flags.DEFINE_integer(
         "seed",
         None,
-        "Makes a run repeatable on one machine's CPU.",
+        "Seed that makes a run repeatable on one machine's CPU.",
         lower_bound=0,
         upper_bound=2**31 - 1,
     )
     flags.DEFINE_string(
         "export_dir",
         None,
-        "Where to write a SavedModel when training ends, or to --schedule=export.",
+        "Where to write a SavedModel: after training, or with --schedule=export.",
     )
-    flags.DEFINE_boolean("summary_images", True, "Whether TensorBoard gets pictures, too.")
+    flags.DEFINE_boolean(
+        "summary_images", True, "Whether to write image summaries for TensorBoard."
+    )
     FLAGS.set_default("verbosity", logging.INFO)
 
 
 def check_flags(argv):
-    """Exits with 2 and a line if the arguments or the flags' values do not go together."""
+    """Exits with 2 and one line if arguments or values of flags do not go together."""
     if len(argv) > 1:
         command_line.end(f"unexpected argument {argv[1]}; it takes flags only")
     command_line.check_model_dir(FLAGS.model_dir)
@@ -182,7 +182,7 @@ def experiment_fn(
         params.batch_size, mnist_data, params.augmentation
     )
     eval_input_fn, eval_input_hook = get_test_inputs(EVAL_BATCH_SIZE, mnist_data, eval_split)
-    # One worker of a cluster writes summaries, as with the Estimator's own.
+    # In a cluster the chief writes summaries, like the Estimator's own summaries.
     summary_dir = estimator.model_dir if run_config.is_chief else None
     train_monitors = [
         train_input_hook,
@@ -234,7 +234,7 @@ def get_estimator(run_config, params, eval_name="", summary_images=True):
 
 
 def log_summary(outcome, model_dir, start_time):
-    """Says what training came to, and what can be done next."""
+    """Logs the outcome of training and the next commands."""
     from contrib.learn.errors import quote
     from hooks import format_time
 

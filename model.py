@@ -17,9 +17,9 @@ def architecture(inputs, is_training, scope="MnistConvNet", n_classes=10):
 
     Args:
       inputs: float32 or bfloat16 [B, 28, 28, 1] in [0, 1], white digits on black; the layers
-        compute in that type. The variables are float32 in any case.
+        compute in this type. The variables are always float32.
       is_training: whether dropout is on.
-      scope: the variable scope; the names below it are those of the 2017 checkpoints.
+      scope: the variable scope; the names below it are the names in the 2017 checkpoints.
       n_classes: the number of classes.
 
     Returns:
@@ -39,8 +39,8 @@ def architecture(inputs, is_training, scope="MnistConvNet", n_classes=10):
 def conv2d_and_max_pool(inputs, filters, scope):
     """5x5 convolution, 2x2 max-pooling, bias, ReLU: [B, H, W, C] to [B, (H-4)/2, (W-4)/2, filters].
 
-    The blog pools after bias and ReLU. Both commute with the maximum, and after it they have a
-    quarter of the numbers to go through.
+    The blog pools after bias and ReLU. Both commute with the maximum. After the pooling they take a
+    quarter of the time, because there is a quarter of the numbers.
     """
     with tf.compat.v1.variable_scope(scope):
         shape = [5, 5, inputs.shape[-1], filters]
@@ -58,7 +58,7 @@ def fully_connected(inputs, units, scope):
 
 
 def get_weights_and_biases(shape, dtype):
-    """Glorot-uniform weights and zero biases, as slim's layers made them, cast to `dtype`."""
+    """Returns Glorot-uniform weights and zero biases, like the layers of slim, cast to `dtype`."""
     weights = tf.compat.v1.get_variable(
         "weights", shape, initializer=tf.compat.v1.glorot_uniform_initializer()
     )
@@ -72,8 +72,8 @@ def model_fn(features, labels, mode, params, config=None, *, eval_name="", summa
     """The model function of the Estimator (blog: "Model function").
 
     Args:
-      features: images, white digits on black, uint8 [B, 28, 28]; or, as the original had them,
-        float32 [B, 28, 28, 1] from 0 to 1.
+      features: images, white digits on black: uint8 [B, 28, 28], or, as in 2017, float32
+        [B, 28, 28, 1] from 0 to 1.
       labels: uint8 [B], or None in mode PREDICT.
       mode: `ModeKeys.TRAIN`, `EVAL` or `PREDICT`.
       params: `HParams`.
@@ -125,7 +125,7 @@ def model_fn(features, labels, mode, params, config=None, *, eval_name="", summa
     correct = tf.cast(tf.equal(labels, predictions["class"]), tf.float32)
     batch_accuracy = tf.reduce_mean(correct, name=BATCH_ACCURACY)
     tf.identity(loss, name=BATCH_LOSS)
-    # Not in the original; under this tag TensorBoard draws it into the chart of the evaluations.
+    # The blog has no such scalar. TensorBoard draws this tag into the chart of the evaluations.
     tf.compat.v1.summary.scalar("Accuracy", batch_accuracy)
     if summary_images:
         add_image_summaries(features)
@@ -133,7 +133,7 @@ def model_fn(features, labels, mode, params, config=None, *, eval_name="", summa
 
 
 def get_precision(params):
-    """Returns the type to compute in: no bfloat16 on a processor without instructions for it."""
+    """Returns the type of the layers: float32 on a processor without bfloat16 instructions."""
     if params.precision == "bfloat16" and not tf.config.list_physical_devices("GPU"):
         available = has_bfloat16()
         if available is None:
@@ -147,7 +147,7 @@ def get_precision(params):
 
 
 def has_bfloat16(cpuinfo="/proc/cpuinfo"):
-    """Looks for flags such as amx_bf16, or bf16 on Arm; None if there is no such file."""
+    """Returns whether a flag such as amx_bf16, or bf16 on Arm, is there; None without the file."""
     try:
         with open(cpuinfo) as file:
             return any(flag.endswith("bf16") for flag in file.read().split())
@@ -181,10 +181,10 @@ class SummaryAdamOptimizer(tf.compat.v1.train.AdamOptimizer):
 
 
 def get_learning_rate(params):
-    """Returns the rate of a step: a float or, if it decays, a float32 scalar.
+    """Returns the learning rate of a step: a float, or a float32 scalar if it decays.
 
-    It goes to zero over `train_steps` by half a cosine (Loshchilov and Hutter, "SGDR: Stochastic
-    Gradient Descent with Warm Restarts", 2017, without the restarts).
+    With "cosine" the rate goes to zero over `train_steps` by half a cosine (Loshchilov and Hutter,
+    "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017, without the restarts).
     """
     if params.learning_rate_decay == "none":
         return params.learning_rate
@@ -193,5 +193,5 @@ def get_learning_rate(params):
 
 
 def get_eval_metric_ops(labels, predictions):
-    """Accuracy over a whole evaluation; `labels` and `predictions` are int64 [B]."""
+    """Returns the accuracy of an evaluation; `labels` and `predictions` are int64 [B]."""
     return {"Accuracy": tf.compat.v1.metrics.accuracy(labels, predictions)}

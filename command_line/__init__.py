@@ -1,4 +1,4 @@
-"""What both scripts do around TensorFlow, whose import takes seconds and makes a lot of noise."""
+"""Flags, signals and output of both scripts."""
 
 import contextlib
 import logging as standard_logging
@@ -13,8 +13,8 @@ from contrib.quiet_import import import_tensorflow
 
 
 def parse_flags(argv):
-    """Returns the arguments that are no flags; answers --help; exits with 2 for a usage error."""
-    if sys.stderr is None:  # closed: print would take standard output for it
+    """Returns the arguments that are not flags; answers --help; exits with 2 for a usage error."""
+    if sys.stderr is None:  # closed: print would write to standard output
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         sys.stderr = open(2, "w")  # noqa: SIM115
     app.define_help_flags()
@@ -22,7 +22,7 @@ def parse_flags(argv):
         return flags.FLAGS(argv)
     except flags.Error as error:
         end(error)
-    except SystemExit:  # of --help, which absl ends with 1
+    except SystemExit:  # absl ends --help with 1
         sys.exit(0)
 
 
@@ -37,7 +37,7 @@ def _script():
 
 
 def check_model_dir(model_dir):
-    """Exits with 2 if TensorFlow would find no files there, or those of other directories."""
+    """Exits with 2 if TensorFlow would find no files there, or files of other directories."""
     if not model_dir:
         end("--model_dir is empty; give a directory")
     check_encoding("model_dir", model_dir)
@@ -50,7 +50,7 @@ def check_model_dir(model_dir):
 
 
 def check_encoding(flag, path):
-    """Exits with 2 if a path has bytes that are no text: TensorFlow takes text only."""
+    """Exits with 2 if a path has bytes that are not text, because TensorFlow takes text only."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -58,24 +58,25 @@ def check_encoding(flag, path):
 
 
 def discard_output(error):
-    """Sends what is printed from here on nowhere, after an OSError of standard output.
+    """Discards all further output, after an OSError of standard output.
 
-    Returns whether something is wrong, and says so: not if who reads has read enough, as `head -1`.
+    Returns False if the reader closed the pipe, as `head -1` does; else reports the error, and
+    returns True.
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
         return False
     text = f"{_script()}: standard output: {error.strerror}\n"
-    with contextlib.suppress(OSError):  # it may go to the same file
-        print(text, end="", file=sys.stderr)  # with its end, as other threads may print it, too
+    with contextlib.suppress(OSError):  # standard error may be the same file
+        print(text, end="", file=sys.stderr)  # in one write, because other threads may print, too
     return True
 
 
 def end_on_signals(exit_process):
     """Makes Ctrl-C and SIGTERM end the process without a traceback, with 130 and 143.
 
-    `exit_process` is `os._exit` or `sys.exit`. The latter lets files be tidied up, but while
-    modules are imported C++ code would make an ImportError of it.
+    `exit_process` is `os._exit` or `sys.exit`. `sys.exit` tidies up files, but C++ code would make
+    an ImportError of `sys.exit` while modules are imported.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: exit_process(128 + number))

@@ -2,9 +2,9 @@
 
     python -m command_line.local_cluster --workers 2 -- --model_dir /tmp/cluster
 
-What follows `--` goes to each `mnist_estimator.py`. It prints what they print, and how long the
-steps took. Ctrl-C, SIGTERM or SIGHUP stops the chief first, which saves a checkpoint, then the
-others.
+The arguments after `--` go to each `mnist_estimator.py`. The output of all tasks is printed, with
+the elapsed time. Ctrl-C, SIGTERM or SIGHUP stops the chief first, which saves a checkpoint, then
+the other tasks.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def main():
     def print_output(name, process):
         def print_line(line):
             try:
-                # At once with its end, as other threads print, too; who is killed may leave none.
+                # One write, because other threads print; a killed task may leave an open line.
                 text = line.rstrip("\n") + "\n"
                 print(f"{time.monotonic() - start_time:6.1f} s {name}: {text}", end="", flush=True)
             except OSError as error:  # the cluster goes on
@@ -85,13 +85,13 @@ def main():
         threading.Thread(target=print_output, args=(f"{task_type} {index}", process)).start()
     chief = processes["chief", 0]
     try:
-        # Not for the threads: one whose `join` is interrupted counts as ended in Python 3.11.
-        if chief.wait() == 0:  # else the others would wait for it
+        # In Python 3.11 a thread whose `join` is interrupted counts as ended.
+        if chief.wait() == 0:  # else the other tasks would wait for the chief
             for process in processes.values():
                 process.wait()
     except KeyboardInterrupt:
         with contextlib.suppress(KeyboardInterrupt):  # a second one ends the chief as well
-            if os.name == "posix":  # elsewhere Ctrl-C has reached it, too
+            if os.name == "posix":  # elsewhere Ctrl-C has reached the chief
                 chief.send_signal(signal.SIGINT)
             chief.wait()
     for process in processes.values():

@@ -11,16 +11,16 @@ import threading
 
 
 def import_tensorflow():
-    """Imports TensorFlow without its C++ and CUDA notices, unless the user asked for them.
+    """Imports TensorFlow without its C++ and CUDA notices, unless the user asked for notices.
 
-    Since 2.18 TensorFlow writes some of them, when it is imported and when it runs its first
-    session, whatever TF_CPP_MIN_LOG_LEVEL says. So file descriptor 2 leads to `tail` for both,
-    which writes nothing before the end of its input: killed when all went well, it drops the
-    notices; when the import raises, or C++ aborts the process, it passes on what they say.
+    Since 2.18 TensorFlow ignores TF_CPP_MIN_LOG_LEVEL for some notices of its import and of its first
+    session. So file descriptor 2 leads to `tail` during both. `tail` writes nothing before the end
+    of its input. It is killed when all went well, and the notices are gone. If the import raises, or
+    C++ aborts the process, `tail` writes the notices.
     """
-    # tensorflow-estimator imports Keras, which the user may have run on something else.
+    # tensorflow-estimator imports Keras; the user may have set another backend of Keras.
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    # A GPU's memory is taken as it is needed, not all at once.
+    # TensorFlow takes the memory of a GPU when it needs the memory, not all at once.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     try:
         tempfile.gettempdir()  # TensorFlow asks for it
@@ -28,8 +28,8 @@ def import_tensorflow():
         sys.exit(f"{os.path.basename(sys.argv[0])}: {error.strerror}; set TMPDIR to one")
     asked_for = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("0", "1")
     tail = shutil.which("tail")  # Windows has none
-    if asked_for or tail is None or sys.stderr is None:  # closed, where no flags are parsed
-        return  # who needs it imports it
+    if asked_for or tail is None or sys.stderr is None:  # closed
+        return  # TensorFlow is imported where it is used
     stderr = os.dup(2)
     with subprocess.Popen([tail, "-n", "999"], stdin=subprocess.PIPE, stdout=stderr) as notices:
         try:
@@ -47,7 +47,7 @@ def import_tensorflow():
 
 @contextlib.contextmanager
 def _before_signals(function):
-    """Calls it before the handlers of Ctrl-C and SIGTERM, which may end the process at once."""
+    """Calls `function` before the handlers of Ctrl-C and SIGTERM, which may end the process."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def handle(number, frame):

@@ -1,4 +1,4 @@
-"""What an evaluation got right and what wrong, for TensorBoard."""
+"""Summaries of an evaluation: scalars of each class, the confusion matrix, mistakes."""
 
 import io
 
@@ -13,7 +13,7 @@ N_SCORES = 201  # bins of a probability; as many as TensorBoard's precision-reca
 
 
 class EvaluationSummaryHook(tf.compat.v1.train.SessionRunHook):
-    """Writes for TensorBoard what an evaluation got right and what wrong.
+    """Writes summaries of an evaluation for TensorBoard.
 
     Precision, recall and the precision-recall curve of each class; if asked for, images of the
     confusion matrix and of the most confident mistakes. Local variables add up the batches, like
@@ -73,7 +73,8 @@ class EvaluationSummaryHook(tf.compat.v1.train.SessionRunHook):
 def confusion_matrix(labels, classes, n_classes):
     """Counts of label (rows) and predicted class (columns), int64 [n_classes, n_classes].
 
-    This and the next two return `(value, update_op)`, like the functions of `tf.compat.v1.metrics`.
+    The next two functions and this function return `(value, update_op)`, like the functions of
+    `tf.compat.v1.metrics`.
     """
     counts = _get_local_variable("confusion_matrix", [n_classes, n_classes], tf.int64)
     return counts, counts.scatter_nd_add(tf.stack([labels, classes], axis=-1), tf.ones_like(labels))
@@ -82,7 +83,7 @@ def confusion_matrix(labels, classes, n_classes):
 def score_counts(labels, probabilities):
     """Histograms of the probabilities, int32 [n_classes, 2, N_SCORES].
 
-    The middle index tells the examples of that class (1) from the others (0).
+    The middle index is 1 for examples of the class, 0 for other examples.
     """
     n_classes = probabilities.shape[-1]
     counts = _get_local_variable("score_counts", [n_classes, 2, N_SCORES], tf.int32)
@@ -94,10 +95,10 @@ def score_counts(labels, probabilities):
 
 
 def most_confident_mistakes(images, labels, classes, probabilities):
-    """The mistakes with the highest probability, that one first.
+    """Keeps the mistakes with the highest probability, the highest first.
 
-    `value` is [images, labels, classes, probabilities of the classes] with N_MISTAKES each; what is
-    not filled yet has probability 0.
+    `value` is [images, labels, classes, probabilities of the classes] of N_MISTAKES mistakes. An
+    empty place has probability 0.
     """
     confidence = tf.where(tf.equal(labels, classes), 0.0, tf.reduce_max(probabilities, axis=-1))
     batch = [images, labels, classes, confidence]

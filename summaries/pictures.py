@@ -1,9 +1,9 @@
-"""Pictures of an evaluation for TensorBoard, with Pillow: what it got right and what wrong."""
+"""Draws the image summaries of an evaluation with Pillow."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-WIDTH = 350  # pixels; TensorBoard shows a picture at this width, without smoothing
+WIDTH = 350  # pixels; TensorBoard shows an image of this width without smoothing
 CELL = 30  # four figures fit in
 COLUMNS = 5
 WHITE, BLACK, BLUE, RED = (255, 255, 255), (0, 0, 0), (8, 48, 107), (192, 0, 0)
@@ -12,7 +12,7 @@ WHITE, BLACK, BLUE, RED = (255, 255, 255), (0, 0, 0), (8, 48, 107), (192, 0, 0)
 def draw_confusion_matrix(matrix):
     """Counts of each true class (rows) and predicted class (columns) on shades of blue.
 
-    The shade follows the logarithm of the count: a few mistakes show beside a thousand hits.
+    The shade is the logarithm of the count, so that a few mistakes show beside a thousand hits.
 
     Args:
       matrix: int [n, n].
@@ -45,7 +45,7 @@ def draw_confusion_matrix(matrix):
 
 
 def draw_mistakes(images, labels, classes, probabilities):
-    """A grid of digits, each with its true class, the predicted one and the latter's probability.
+    """Draws a grid of digits, each with its true class, its predicted class and the probability.
 
     Args:
       images: uint8 [K, 28, 28].

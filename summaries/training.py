@@ -1,10 +1,10 @@
-"""What the network sees and learns, for TensorBoard."""
+"""Image summaries of a batch and of the first filters; histograms of the variables."""
 
 import tensorflow as tf
 
 
 def add_image_summaries(images):
-    """Shows the first images of a batch, uint8 [B, 28, 28], and the filters that look at them."""
+    """Adds image summaries of a batch's first images, uint8 [B, 28, 28], and of the filters."""
     (weights,) = tf.compat.v1.trainable_variables("MnistConvNet/conv1/weights")  # [5, 5, 1, 20]
     with tf.name_scope("pictures"):
         filters = tf.transpose(weights[:, :, 0], [2, 0, 1])  # [20, 5, 5]
@@ -13,7 +13,7 @@ def add_image_summaries(images):
 
 
 def tile(images, rows=4, columns=5):
-    """One picture of the first images: [N, H, W] to [1, rows * (H + 1), columns * (W + 1), 1]."""
+    """Puts the first images into one: [N, H, W] to [1, rows * (H + 1), columns * (W + 1), 1]."""
     height, width = images.shape[1] + 1, images.shape[2] + 1  # with a line between two images
     images = images[: rows * columns]
     missing = rows * columns - tf.shape(images)[0]
@@ -25,7 +25,7 @@ def tile(images, rows=4, columns=5):
 
 
 def add_variable_summaries(gradients):
-    """Shows histograms of each variable and of its gradient: a list of `(gradient, variable)`."""
+    """Adds histograms of variables and gradients; takes a list of `(gradient, variable)`."""
     with tf.name_scope("variables/"):  # the slash: not below the scope of the caller
         for gradient, variable in gradients:
             tf.compat.v1.summary.histogram(variable.op.name, variable)

@@ -13,9 +13,9 @@ DAMAGED_DIR = "damaged"
 
 
 def set_damaged_checkpoints_aside(model_dir):
-    """Makes the newest whole checkpoint the latest; newer, damaged ones go to `damaged/`.
+    """Makes the newest whole checkpoint the latest; moves newer, damaged checkpoints to `damaged/`.
 
-    A power cut can leave the files of the last checkpoint, or the file that names it, cut short.
+    After a power cut the files of the last checkpoint, or the file `checkpoint`, can be cut short.
     """
     for name in list_names(model_dir, "model.ckpt-", "_temp"):  # its run was killed
         tf.io.gfile.rmtree(os.path.join(model_dir, name))
@@ -27,7 +27,7 @@ def set_damaged_checkpoints_aside(model_dir):
     if checkpoints and checkpoints[0] != latest:
         names = [os.path.basename(path) for path in checkpoints]
         lines = [f'model_checkpoint_path: "{names[0]}"']
-        # Names alone, as they are in this directory, wherever it is moved.
+        # Names without a directory, so that the directory can be moved.
         lines += [f'all_model_checkpoint_paths: "{name}"' for name in names[::-1]]
         with tf.io.gfile.GFile(os.path.join(model_dir, "checkpoint"), "w") as file:
             file.write("\n".join(lines) + "\n")
@@ -36,9 +36,9 @@ def set_damaged_checkpoints_aside(model_dir):
 
 
 def _find_checkpoints(model_dir):
-    """Returns the checkpoint that `model_dir` calls its latest, or None, and a list of all.
+    """Returns the checkpoint that the file `checkpoint` calls latest, or None, and a list of all.
 
-    The list begins with the latest; the others follow by step, newest first.
+    The list begins with the latest checkpoint. The other checkpoints follow, newest first.
     """
     names = [name.removesuffix(".index") for name in list_names(model_dir, "model.ckpt-", ".index")]
     names.sort(key=get_step, reverse=True)
@@ -71,7 +71,7 @@ def find_whole_checkpoint(model_dir):
 
 
 def _split_at_whole_one(checkpoints):
-    """Returns {damaged: why} of those before the first whole one, and the list from that on."""
+    """Returns `{damaged checkpoint: problem}` before the first whole checkpoint, and the rest."""
     damages = {}
     for checkpoint in checkpoints:
         problem = find_damage(checkpoint)

@@ -1,11 +1,11 @@
-"""The tasks of a cluster, on TensorFlow's own distributed runtime (between-graph, asynchronous).
+"""The tasks of a cluster, with between-graph replication and asynchronous training.
 
-The environment variable `TF_CONFIG` tells each process the addresses of all and its own task:
+The environment variable `TF_CONFIG` tells each process the addresses of all tasks and its own task:
 
     {"cluster": {"chief": ["host0:2222"], "worker": ["host1:2222"], "ps": ["host2:2222"]},
      "task": {"type": "worker", "index": 0}}
 
-The evaluator is a task as well, though not in "cluster": nobody connects to it.
+The evaluator is a task, too. It is not in "cluster", because no task connects to it.
 """
 
 import concurrent.futures
@@ -25,17 +25,17 @@ from tf_estimator import train_and_evaluate
 
 JOBS = ("chief", "master", "worker", "ps", "evaluator")  # a chief was a master in 2017
 POLL_SECONDS = 1
-# From the last checkpoint until nobody can still be within a step.
+# From the last checkpoint to the end of the last step of any task.
 GRACE_SECONDS = 5
-# From a signal until the chief has saved; Kubernetes kills after 30.
+# From a signal to the chief's checkpoint; Kubernetes kills a pod after 30 seconds.
 SAVE_SECONDS = 25
 
 
 def check_tf_config(value):
-    """Returns whether `TF_CONFIG` with this value is for a cluster; None and "" are not.
+    """Returns whether this value of `TF_CONFIG` describes a cluster; None and "" do not.
 
     Raises:
-      UserError: one line that says what is wrong with it.
+      UserError: the value is malformed.
     """
     try:
         config = json.loads(value or "{}")
@@ -89,10 +89,10 @@ def _check_cluster(cluster):
 
 
 def adapt_run_config(run_config):
-    """Returns a RunConfig with what a task of a cluster needs beyond a single machine's."""
+    """Returns a RunConfig for a task of a cluster."""
     seed = run_config.tf_random_seed
     if seed is not None and run_config.global_id_in_cluster:
-        seed += run_config.global_id_in_cluster  # each worker shuffles in its own way
+        seed += run_config.global_id_in_cluster  # each worker shuffles in another order
     return run_config.replace(
         tf_random_seed=seed,
         experimental_max_worker_delay_secs=0,
@@ -101,7 +101,7 @@ def adapt_run_config(run_config):
 
 
 def run_task(estimator, train_spec, eval_spec, evaluate, stop_hook):
-    """Does this process's part of the job, until all workers together have done the last step.
+    """Does the part of this task until all workers together have done the last step.
 
     Args:
       estimator: the Estimator, whose RunConfig says which task this is.
@@ -136,7 +136,7 @@ def run_task(estimator, train_spec, eval_spec, evaluate, stop_hook):
 
 def _check_port(address):
     with socket.socket() as probe:
-        if os.name == "posix":  # elsewhere it would share the port with who has it
+        if os.name == "posix":  # elsewhere the option would share the port with another process
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("", int(address.rpartition(":")[2])))
@@ -152,8 +152,8 @@ def _is_done(model_dir, train_steps):
 def _train(estimator, train_spec, eval_spec, train_steps, stop_hook):
     """The chief and the workers.
 
-    TensorFlow waits without end, and deaf to signals, for a parameter server that is gone. So it
-    runs in a thread of its own, while this one watches for the last checkpoint and for signals.
+    TensorFlow waits forever for a parameter server that is gone, and ignores signals. So training
+    runs in a background thread. This thread watches for the last checkpoint and for signals.
     """
 
     def train():
@@ -169,9 +169,9 @@ def _train(estimator, train_spec, eval_spec, train_steps, stop_hook):
             saves = stop_hook.signal_number and estimator.config.is_chief
             if concurrent.futures.wait([training], SAVE_SECONDS if saves else GRACE_SECONDS).done:
                 break
-            logging.info("ends without the parameter server, which seems not to answer")
+            logging.info("parameter server does not respond; exiting")
             logging.flush()
-            # A thread that waits inside TensorFlow would keep the process from ending.
+            # A thread that waits inside TensorFlow would keep the process alive.
             os._exit(128 + stop_hook.signal_number if stop_hook.signal_number else 0)
     training.result()
 
@@ -179,7 +179,7 @@ def _train(estimator, train_spec, eval_spec, train_steps, stop_hook):
 def _wait_for_chief(config):
     """Waits until the chief has initialized the variables.
 
-    TensorFlow does that too, but looks every 30 seconds only.
+    TensorFlow waits, too, but looks only every 30 seconds.
     """
     with tf.Graph().as_default():
         with tf.device("/job:ps/task:0"):
@@ -222,6 +222,8 @@ def _evaluate(model_dir, train_steps, evaluate, evaluated, stop_hook):
                 result = evaluate(checkpoint)
                 evaluated.add(get_step(checkpoint))
             except (tf.errors.OpError, ValueError):
-                if not find_damage(checkpoint):  # or gone: then others have come
+                if not find_damage(
+                    checkpoint
+                ):  # else the checkpoint is damaged, or removed for newer checkpoints
                     raise
     return result

@@ -22,13 +22,13 @@ HPARAMS_FILE = "hparams.json"
 
 @contextlib.contextmanager
 def lock(model_dir):
-    """Keeps other training processes out of `model_dir`, which it makes if there is none.
+    """Makes `model_dir` and keeps other training processes out of it.
 
-    The lock is gone with the process that holds it, however that ends; the files stay. Where there
-    are no locks, a warning says so.
+    The lock ends with its process, also if the process is killed. The files of the lock stay. A
+    warning tells of a file system without locks.
 
     Raises:
-      UserError: it can't be made, or another process has the lock.
+      UserError: the directory can't be made, or another process has the lock.
     """
     make_directory("model_dir", model_dir)
     holder_file = os.path.join(model_dir, HOLDER_FILE)
@@ -64,7 +64,7 @@ def told_by_flag(flag, path):
 
 
 def _cause(error):
-    """What a message of TensorFlow's file systems, such as "path; Is a directory", ends with."""
+    """Returns the end of a message of TensorFlow's file systems, such as "path; Is a directory"."""
     return error.message.rpartition("; ")[2]
 
 
@@ -90,7 +90,7 @@ def _find_local_path(path):
 
 
 def save_hparams(model_dir, values):
-    """Keeps hyperparameters, `{name: value}`, in `model_dir`, for whoever rebuilds the model."""
+    """Writes hyperparameters, `{name: value}`, to `model_dir`, for programs that load the model."""
     path = os.path.join(model_dir, HPARAMS_FILE)
     with tf.io.gfile.GFile(path + ".tmp", "w") as file:
         file.write(json.dumps(values) + "\n")
@@ -119,14 +119,16 @@ def load_hparams(model_dir):
 
 
 def list_names(directory, start, end=""):
-    """The names in a directory that start and end so; none if there is no such directory."""
+    """Returns the names in a directory with this start and end; [] if there is no directory."""
     names = tf.io.gfile.listdir(directory) if tf.io.gfile.isdir(directory) else []
-    names = [name.rstrip("/") for name in names]  # as object stores name directories
+    names = [
+        name.rstrip("/") for name in names
+    ]  # an object store ends the name of a directory with a slash
     return [name for name in names if name.startswith(start) and name.endswith(end)]
 
 
 def check_free_space(path):
-    """Raises an OSError if the disk is full: TensorFlow can lose events then without a word."""
+    """Raises an OSError if the disk is full, because TensorFlow can lose events without an error."""
     local_path = _find_local_path(path)
     if local_path and os.path.exists(local_path) and not shutil.disk_usage(local_path).free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)

@@ -5,7 +5,7 @@ import os
 import shlex
 import subprocess
 
-# Why a file can't be written, in the words that TensorFlow's messages end with.
+# Why a file can't be written, in the words at the end of TensorFlow's messages.
 _CAUSES = {
     os.strerror(number)
     for number in (

@@ -41,7 +41,7 @@ class Evaluation:
             self._scaffold, self._update_op, self._values, self._hooks = built
             if tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.QUEUE_RUNNERS):
                 raise ValueError(
-                    "an evaluation's input_fn has queues, as those of numpy_input_fn and "
+                    "an evaluation's input_fn has queues, such as the queues of numpy_input_fn and "
                     "tf.train.batch; make a tf.data.Dataset instead"
                 )
             for hook in self._hooks:
@@ -71,8 +71,8 @@ class Evaluation:
                     n_batches += 1
             if not n_batches:
                 raise ValueError(
-                    "an evaluation without a batch: each starts with the hooks, so the iterator of "
-                    "its input_fn has to be initialized by one, such as IteratorInitializerHook"
+                    "an evaluation without a batch: a hook has to initialize the iterator of the "
+                    "input_fn for each evaluation, as IteratorInitializerHook does"
                 )
             result = session.run(self._values)
             for hook in self._hooks:

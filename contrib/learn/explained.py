@@ -19,7 +19,7 @@ def explained(model_dir, trains=False):
     previous_excepthook, is_over = threading.excepthook, False
 
     def excepthook(args):
-        # The thread that writes events; the main thread raises the same error afterwards.
+        # The thread that writes events fails first; the main thread raises the same error later.
         if is_over or not find_storage_problem(args.exc_value, model_dir):
             previous_excepthook(args)
 
@@ -40,5 +40,5 @@ def explained(model_dir, trains=False):
             f"{problem}; {kept}run the same command again once this is mended"
         ) from error
     finally:
-        is_over = True  # with another Experiment in another thread it may stay in the chain
+        is_over = True  # an Experiment in another thread may keep this function in the chain
         threading.excepthook = previous_excepthook

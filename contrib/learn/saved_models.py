@@ -13,10 +13,10 @@ from tf_estimator import ModeKeys
 
 
 def check_export_dir(export_dir):
-    """Finds out before training, not after it, whether `export_dir` can be written; makes it.
+    """Makes `export_dir` and checks, before training, that it can be written.
 
     Raises:
-      UserError: it can't.
+      UserError: `export_dir` can't be made or written.
     """
     make_directory("export_dir", export_dir)
     with told_by_flag("export_dir", export_dir), own_export_dir(export_dir) as own_dir:
@@ -25,7 +25,7 @@ def check_export_dir(export_dir):
 
 @contextlib.contextmanager
 def own_export_dir(export_dir):
-    """Yields a path below `export_dir` that no other process uses; what is left there goes."""
+    """Yields a path below `export_dir` that no other process uses; removes its files at the end."""
     own_dir = os.path.join(export_dir, f"temp-{uuid.uuid4().hex}")
     try:
         yield own_dir

@@ -18,7 +18,7 @@ from absl import logging
 from contrib.learn.errors import UserError
 
 IMAGE_SIZE = 28  # pixels
-VALIDATION_SIZE = 5000  # the original's reader held back this many training images
+VALIDATION_SIZE = 5000  # training images that are kept for validation, as in 2017
 
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 TRAIN_LABELS = "train-labels-idx1-ubyte"
@@ -33,7 +33,7 @@ Datasets = collections.namedtuple("Datasets", ["train", "validation", "test"])
 
 
 def read_data_sets(data_dir, n_classes=10):
-    """Reads MNIST, or any data in its format, as the original's reader of the same name did.
+    """Reads MNIST, or other data in its format (blog: "MNIST data").
 
     Args:
       data_dir: directory with the four files under their standard names, gzipped or plain. If it
@@ -44,7 +44,7 @@ def read_data_sets(data_dir, n_classes=10):
       `Datasets`; `validation` is the first 5,000 training images, `train` the others.
 
     Raises:
-      UserError: one line that names the file, what is wrong with it and what to do.
+      UserError: a file is missing or damaged, or a label is outside the classes.
     """
     if "://" in str(data_dir):
         raise UserError(f"--data_dir {data_dir}: has to be a local directory; copy the files there")
@@ -100,7 +100,7 @@ def _is_empty(data_dir):
 
 
 def _copy_bundled_files(data_dir):
-    """Copies to a temporary directory first, so that no half-written file gets a standard name."""
+    """Copies the bundled files; a temporary directory keeps half-written files apart."""
     logging.info("%s is empty: the bundled MNIST files are copied there", data_dir)
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
