@@ -1,8 +1,4 @@
-import functools
-import signal
-import threading
-import time
-from concurrent.futures import Future, ThreadPoolExecutor
+import os
 
 import pytest
 import tensorflow as tf
@@ -72,15 +68,17 @@ def lines_of_progress(monkeypatch, caplog, first_step, train_steps, output_dir=N
     caplog.set_level("INFO", logger="absl")
     with tf.Graph().as_default():
         step = tf.compat.v1.train.create_global_step()
-        tf.identity(tf.compat.v1.py_func(clock.step, [], tf.double, stateful=True), name="loss")
-        tf.constant(0.5, name="accuracy")
+        tf.identity(
+            tf.compat.v1.py_func(clock.step, [], tf.double, stateful=True), name="batch_loss"
+        )
+        tf.constant(0.5, name="batch_accuracy")
         train_op = step.assign_add(1)
         set_step = step.assign(first_step)
         scaffold = tf.compat.v1.train.Scaffold(
             init_fn=lambda scaffold, session: session.run(set_step)
         )
         stop_hook = tf.compat.v1.train.StopAtStepHook(last_step=train_steps)
-        progress_hook = hooks.ProgressHook(train_steps, "loss", "accuracy", 128, output_dir)
+        progress_hook = hooks.ProgressHook(train_steps, 128, output_dir)
         with tf.compat.v1.train.MonitoredSession(
             tf.compat.v1.train.ChiefSessionCreator(scaffold), hooks=[stop_hook, progress_hook]
         ) as session:
@@ -108,15 +106,19 @@ def test_progress_of_a_resumed_run_counts_its_own_steps(monkeypatch, caplog, tmp
     tf.compat.v1.summary.FileWriterCache.get(str(tmp_path)).flush()
     speeds = read_scalars(tmp_path, "global_step/examples_per_sec")
     assert speeds == dict.fromkeys(range(200, 1401, 100), 2.0 * 128)
+    [events] = tmp_path.iterdir()
+    assert events.name.endswith(
+        f".{os.getpid()}"
+    )  # of get_file_writer, another process has its own
 
 
 def test_progress_waits_for_a_step_that_the_global_step_has_not_reached(caplog):
     caplog.set_level("INFO", logger="absl")
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         step = tf.compat.v1.train.create_global_step()
-        tf.constant(0.25, name="loss")
-        tf.constant(0.5, name="accuracy")
-        hook = hooks.ProgressHook(1000, "loss", "accuracy", 128, None)
+        tf.constant(0.25, name="batch_loss")
+        tf.constant(0.5, name="batch_accuracy")
+        hook = hooks.ProgressHook(1000, 128, None)
         hook.begin()
         session.run(step.assign(50))
         hook.after_create_session(session, None)
@@ -134,167 +136,9 @@ def test_progress_waits_for_a_step_that_the_global_step_has_not_reached(caplog):
     ]
 
 
-def evaluated(exception=None):
-    """A finished evaluation."""
-    evaluation = Future()
-    evaluation.set_exception(exception) if exception else evaluation.set_result({})
-    return evaluation
-
-
-def test_every_checkpoint_but_the_untrained_one_is_evaluated():
-    evaluations = []
-
-    def start_evaluation():
-        evaluations.append(evaluated())
-        return evaluations[-1]
-
-    listener = hooks.EvaluationListener(start_evaluation, hooks.StopHook())
-    for step in (0, 100, 200):
-        listener.after_save(session=None, global_step_value=step)
-    assert len(evaluations) == 2
-
-
-@pytest.mark.parametrize("moment", ["after_save", "end"])
-def test_the_error_of_an_evaluation_is_raised_after_the_next_checkpoint_and_at_the_end(moment):
-    listener = hooks.EvaluationListener(lambda: evaluated(KeyError("lost")), hooks.StopHook())
-    listener.after_save(session=None, global_step_value=100)
-    with pytest.raises(KeyError, match="lost"):
-        getattr(listener, moment)(session=None, global_step_value=200)
-
-
-@pytest.mark.parametrize("moment", ["before_save", "after_save", "end"])
-def test_the_next_checkpoint_and_evaluation_and_the_end_wait_for_an_evaluation(moment):
-    finished, goes_on = [], threading.Event()
-
-    def evaluate():
-        goes_on.wait(60)
-        time.sleep(0.2)  # for a listener that does not wait
-        finished.append(True)
-
-    with ThreadPoolExecutor() as executor:
-        start_evaluation = functools.partial(executor.submit, evaluate)
-        listener = hooks.EvaluationListener(start_evaluation, hooks.StopHook())
-        listener.after_save(session=None, global_step_value=100)
-        assert not finished
-        goes_on.set()
-        getattr(listener, moment)(session=None, global_step_value=200)
-        assert finished
-
-
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0.4, "0 s"), (46.6, "47 s"), (59.4, "59 s"), (59.7, "1 min 0 s"), (3725, "62 min 5 s")],
 )
 def test_time_is_in_minutes_and_seconds(seconds, text):
     assert hooks.format_time(seconds) == text
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP")
-def test_a_terminal_that_is_closed_stops_it_unless_that_is_ignored():
-    passed_on, stop_hook = [], hooks.StopHook()
-    before = signal.signal(signal.SIGHUP, lambda *args: passed_on.append(args[0]))
-    try:
-        with stop_hook.handlers():
-            signal.raise_signal(signal.SIGHUP)
-            signal.raise_signal(signal.SIGHUP)  # of the shell, and of the terminal itself
-            assert not passed_on
-        assert passed_on == [stop_hook.signal_number] == [signal.SIGHUP]
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        with stop_hook.handlers():
-            signal.raise_signal(signal.SIGHUP)
-        assert stop_hook.signal_number is None
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-@pytest.mark.parametrize("trainable", [True, False])
-def test_weights_that_are_not_finite_stop_the_save(tmp_path, value, trainable):
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        tf.compat.v1.train.create_global_step()
-        for name in ("whole", "broken"):
-            variable = tf.compat.v1.get_variable(name, initializer=[1.0, 2.0], trainable=trainable)
-        session.run(tf.compat.v1.global_variables_initializer())
-        guard = hooks.CheckpointGuard(str(tmp_path))
-        guard.begin()
-        guard.before_save(session, 0)
-        variable.load([1.0, value], session)
-        with pytest.raises(tf.compat.v1.train.NanLossDuringTrainingError):
-            guard.before_save(session, 1)
-
-
-@pytest.mark.parametrize("trainable", [True, False])
-def test_only_what_is_not_trained_may_start_at_infinity(tmp_path, trainable):
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        best = tf.compat.v1.get_variable("best", initializer=float("inf"), trainable=trainable)
-        session.run(tf.compat.v1.global_variables_initializer())
-        guard = hooks.CheckpointGuard(str(tmp_path))
-        guard.begin()
-        if trainable:
-            with pytest.raises(tf.compat.v1.train.NanLossDuringTrainingError):
-                guard.before_save(session, 0)
-        else:
-            for value in (float("inf"), 3.0):
-                best.load(value, session)
-                guard.before_save(session, 0)
-
-
-def test_the_curves_reach_as_far_as_a_checkpoint(tmp_path):
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        tf.compat.v1.train.create_global_step()
-        tf.compat.v1.get_variable("weights", initializer=[1.0])
-        session.run(tf.compat.v1.global_variables_initializer())
-        guard = hooks.CheckpointGuard(str(tmp_path))
-        guard.begin()
-        summary = tf.compat.v1.Summary()
-        summary.value.add(tag="loss", simple_value=0.5)
-        tf.compat.v1.summary.FileWriterCache.get(str(tmp_path)).add_summary(summary, 7)
-        guard.before_save(session, 7)
-        assert read_scalars(tmp_path, "loss") == {7: 0.5}
-
-
-def test_the_step_in_which_a_signal_comes_is_the_last():
-    stop_hook = hooks.StopHook()
-    context = tf.compat.v1.train.SessionRunContext(None, None)
-    stop_hook.after_run(context, None)
-    assert not context.stop_requested
-    stop_hook.signal_number = signal.SIGTERM
-    stop_hook.after_run(context, None)
-    assert context.stop_requested
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_is_kept_and_a_second_one_left_to_the_system(number):
-    numbers, passed_on = (signal.SIGINT, signal.SIGTERM), []
-    before = [signal.signal(each, lambda *args: passed_on.append(args[0])) for each in numbers]
-    stop_hook = hooks.StopHook()
-    try:
-        for _ in range(2):
-            with stop_hook.handlers():
-                assert stop_hook.signal_number is None
-                signal.raise_signal(number)
-                assert stop_hook.signal_number == number
-                assert {signal.getsignal(each) for each in numbers} == {signal.SIG_DFL}
-                assert not passed_on
-            assert passed_on == [number]
-            passed_on.clear()
-    finally:
-        for each, handler in zip(numbers, before):
-            signal.signal(each, handler)
-
-
-def test_a_model_without_weights_can_be_saved(tmp_path):
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        tf.compat.v1.train.create_global_step()
-        guard = hooks.CheckpointGuard(str(tmp_path))
-        guard.begin()
-        guard.before_save(session, 0)
-
-
-def test_a_model_dir_that_is_gone_is_told_by_its_name(tmp_path):
-    with tf.Graph().as_default():
-        guard = hooks.CheckpointGuard(str(tmp_path / "gone"))
-        guard.begin()
-        with pytest.raises(FileNotFoundError) as error:
-            guard.before_save(None, 1)
-    assert error.value.filename == str(tmp_path / "gone")

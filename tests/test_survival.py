@@ -9,15 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 
 import pytest
 import tensorflow as tf
 
 from contrib.learn import checkpoints as model_dir_module
-from conftest import ROOT, read_scalars, read_until
+from conftest import read_scalars, read_until
 from contrib.learn.experiment import Experiment
-from hooks import EvaluationListener, StopHook
 from contrib.learn.errors import UserError
 from mnist_estimator import get_hparams
 from contrib.learn.learn_runner import run
@@ -128,52 +126,6 @@ def test_signal_is_passed_on_once_all_is_saved(tmp_path, small_data_dir):
     assert experiment.latest_step() == 1
     experiment.train_hooks.pop()
     assert experiment.train_and_evaluate()["global_step"] == 20
-
-
-def test_second_signal_ends_the_process_at_once():
-    code = """
-import signal
-import hooks
-with hooks.StopHook().handlers():
-    signal.raise_signal(signal.SIGINT)
-    print("handled")
-    signal.raise_signal(signal.SIGINT)
-    print("handled twice")
-"""
-    process = subprocess.run(
-        [sys.executable, "-uc", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert (process.returncode, process.stdout) == (-signal.SIGINT, "handled\n")
-
-
-def test_handlers_are_put_back():
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with StopHook().handlers():
-        assert signal.getsignal(signal.SIGINT) != before[0]
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-
-
-def test_handlers_do_nothing_outside_of_the_main_thread():
-    entered = []
-
-    def enter():
-        with StopHook().handlers():
-            entered.append(True)
-
-    thread = threading.Thread(target=enter)
-    thread.start()
-    thread.join()
-    assert entered
-
-
-def test_no_evaluation_begins_once_asked_to_stop():
-    evaluations = []
-    stop_hook = StopHook()
-    listener = EvaluationListener(lambda: evaluations.append(True), stop_hook)
-    listener.after_save(None, 20)
-    stop_hook.signal_number = signal.SIGINT
-    listener.after_save(None, 40)
-    assert evaluations == [True]
 
 
 # Kills
