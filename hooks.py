@@ -1,8 +1,8 @@
 """The hooks of the blog's Experiment.
 
 Life cycle of a `SessionRunHook`: `begin` when the graph is built, `after_create_session` when a
-session is created, `before_run` and `after_run` around each step, `end` after the last step, unless a
-step failed.
+session is created, `before_run` and `after_run` around each step, `end` after the last step, unless
+a step failed.
 """
 
 import time
@@ -19,8 +19,8 @@ BATCH_LOSS, BATCH_ACCURACY = "batch_loss", "batch_accuracy"
 class IteratorInitializerHook(tf.compat.v1.train.SessionRunHook):
     """Initializes a dataset's iterator as soon as the session is created (blog: "Dataset").
 
-    The input function sets `iterator_initializer_func`, a function of the session. The hook looks the
-    function up when the session is created, because each graph has an iterator of its own.
+    The input function sets `iterator_initializer_func`, a function of the session. The hook looks
+    the function up when the session is created, because each graph has an iterator of its own.
     """
 
     def __init__(self):

@@ -28,7 +28,7 @@ def define_flags():
     flags.DEFINE_string(
         "data_dir",
         "./mnist_data",
-        "Directory with the four MNIST files; an empty or missing directory gets the bundled files.",
+        "Directory of the four MNIST files; an empty or missing directory gets bundled files.",
     )
     flags.DEFINE_string(
         "hparams",

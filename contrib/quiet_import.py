@@ -13,10 +13,10 @@ import threading
 def import_tensorflow():
     """Imports TensorFlow without its C++ and CUDA notices, unless the user asked for notices.
 
-    Since 2.18 TensorFlow ignores TF_CPP_MIN_LOG_LEVEL for some notices of its import and of its first
-    session. So file descriptor 2 leads to `tail` during both. `tail` writes nothing before the end
-    of its input. It is killed when all went well, and the notices are gone. If the import raises, or
-    C++ aborts the process, `tail` writes the notices.
+    Since 2.18 TensorFlow ignores TF_CPP_MIN_LOG_LEVEL for some notices of its import and of its
+    first session. So file descriptor 2 leads to `tail` during both. `tail` writes nothing before
+    the end of its input. When all went well, `tail` is killed, and the notices are gone. When the
+    import raises, or C++ aborts the process, `tail` writes the notices.
     """
     # tensorflow-estimator imports Keras; the user may have set another backend of Keras.
     os.environ["KERAS_BACKEND"] = "tensorflow"

@@ -128,7 +128,7 @@ def list_names(directory, start, end=""):
 
 
 def check_free_space(path):
-    """Raises an OSError if the disk is full, because TensorFlow can lose events without an error."""
+    """Raises an OSError if the disk is full, because TensorFlow can lose events silently."""
     local_path = _find_local_path(path)
     if local_path and os.path.exists(local_path) and not shutil.disk_usage(local_path).free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
