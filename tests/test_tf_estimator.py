@@ -1,7 +1,6 @@
 import concurrent.futures
 import importlib.util
 import json
-import os
 import shutil
 import socket
 
@@ -288,23 +287,3 @@ def test_a_strategy_on_the_one_machine_of_a_cluster_is_not_refused(monkeypatch):
     set_cluster(monkeypatch, master=["a:1"])
     strategy = tf_estimator.tf.distribute.OneDeviceStrategy("/cpu:0")
     assert tf_estimator.RunConfig(train_distribute=strategy).train_distribute is strategy
-
-
-def test_two_processes_do_not_write_to_one_file_of_events(tmp_path):
-    writer = tf_estimator.get_file_writer(str(tmp_path))
-    [events] = tmp_path.iterdir()
-    assert events.name.endswith(f".{os.getpid()}")
-    assert tf_estimator.get_file_writer(str(tmp_path)) is writer
-    events.rename(tmp_path / "events.out.tfevents.7.of_another")
-    tf_estimator.get_file_writer(str(tmp_path)).flush()
-    assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_a_writer_that_a_full_disk_has_closed_writes_again(tmp_path):
-    tf_estimator.get_file_writer(str(tmp_path)).close()
-    summary = tf_estimator.tf.compat.v1.Summary()
-    summary.value.add(tag="loss", simple_value=0.5)
-    writer = tf_estimator.get_file_writer(str(tmp_path))
-    writer.add_summary(summary, 7)
-    writer.flush()
-    assert read_scalars(tmp_path, "loss") == {7: 0.5}
