@@ -85,10 +85,11 @@ def _mend(tf, module):
     """Puts back what programs of TensorFlow 1, and tf_slim, look for in TensorFlow."""
     from absl import flags
     from absl import logging as absl_logging
-    from tensorflow.python.framework import ops
+    from tensorflow.python.framework import device, ops
     from tensorflow.python.layers import normalization
 
     ops.Tensor, ops.IndexedSlices = tf.Tensor, tf.IndexedSlices
+    device.DeviceSpec = tf.DeviceSpec  # TensorFlow 2's can't be changed, and programs do
     normalization.normalization = module.layers  # it asks for them where Keras has none any more
     tf.logging._logger = tf.get_logger()
     absl_logging.get_absl_handler().addFilter(_is_news)

@@ -8,8 +8,17 @@ import tensorflow as tf
 import tf_estimator
 
 _USE_DEFAULT = 0
-# What has to be the same in the Estimator of an Experiment; the other properties may be replaced.
-_FIXED = ("model_dir", "master", "evaluation_master", "task_type", "task_id", "is_chief")
+# What an Experiment may replace; programs that override `uid` use this name.
+_DEFAULT_UID_WHITE_LIST = [
+    "tf_random_seed",
+    "save_summary_steps",
+    "save_checkpoints_steps",
+    "save_checkpoints_secs",
+    "session_config",
+    "keep_checkpoint_max",
+    "keep_checkpoint_every_n_hours",
+    "log_step_count_steps",
+]
 
 
 class TaskType:
@@ -102,6 +111,10 @@ class RunConfig(tf_estimator.RunConfig):
         """ "cloud" or "local", from `TF_CONFIG`."""
         return json.loads(os.environ.get("TF_CONFIG") or "{}").get("environment", Environment.LOCAL)
 
-    def uid(self):
-        """A string that two configurations share if they are for the same run."""
-        return repr([self.cluster_spec.as_dict(), *(getattr(self, name) for name in _FIXED)])
+    def uid(self, whitelist=None):
+        """A string that two configurations share if they differ in the whitelist at most."""
+        replaceable = _DEFAULT_UID_WHITE_LIST if whitelist is None else whitelist
+        state = {**vars(self), "_cluster_spec": self.cluster_spec.as_dict()}
+        for name in replaceable:
+            state.pop(f"_{name}", None)
+        return repr(sorted(state.items()))
