@@ -33,6 +33,7 @@ def install():
     import contrib.learn.learn_runner
     import tf_estimator
 
+    contrib.learn.datasets.mnist = contrib.examples.input_data  # this project's has uint8 images
     tf_estimator.install()
     tf = importlib.import_module("tensorflow.compat.v1")
     _silence(tf)
@@ -96,6 +97,7 @@ def _mend(tf, module):
     for handler in tf.get_logger().handlers:
         handler.addFilter(_is_first)
     flags.FLAGS["log_dir"].allow_override = True  # absl took a name that many programs use
+    _give_flags_old_names(type(tf.flags.FLAGS))
     _let_map_take_old_names(tf.data.Dataset)
 
 
@@ -109,6 +111,20 @@ def _is_first(record):
     """Whether TensorFlow's handler is to show a message: not if one of the program's will."""
     handlers = logging.getLogger().handlers
     return not any(getattr(handler, "stream", None) is sys.stderr for handler in handlers)
+
+
+def _give_flags_old_names(flags_class):
+    """Programs up to TensorFlow 1.4 call FLAGS._parse_flags() and read the dict FLAGS.__flags."""
+    get_before = flags_class.__getattribute__
+
+    def get(self, name):
+        if name == "_parse_flags":
+            return lambda args=None: self([sys.argv[0], *(args or sys.argv[1:])], known_only=True)
+        if name == "__flags":
+            return self.flag_values_dict()
+        return get_before(self, name)
+
+    flags_class.__getattribute__ = get
 
 
 def _let_map_take_old_names(dataset_class):

@@ -125,3 +125,8 @@ def read_data_sets(
             for images, labels in splits
         )
     )
+
+
+def load_mnist(train_dir="MNIST-data"):
+    """Reads MNIST; it was `tf.contrib.learn.datasets.load_dataset("mnist")`, too."""
+    return read_data_sets(train_dir)
