@@ -19,7 +19,7 @@ REPLACEMENTS = {
     "learn.DNNLinearCombinedClassifier": "tf.estimator.DNNLinearCombinedClassifier",
     "learn.DNNLinearCombinedRegressor": "tf.estimator.DNNLinearCombinedRegressor",
     "learn.DNNRegressor": "tf.estimator.DNNRegressor",
-    "learn.Estimator": "tf.estimator.Estimator, whose model_fn returns a tf.estimator.EstimatorSpec",
+    "learn.Estimator": "tf.estimator.Estimator; its model_fn returns a tf.estimator.EstimatorSpec",
     "learn.InputFnOps": "tf.estimator.export.ServingInputReceiver",
     "learn.LinearClassifier": "tf.estimator.LinearClassifier",
     "learn.LinearRegressor": "tf.estimator.LinearRegressor",

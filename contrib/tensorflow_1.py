@@ -97,7 +97,7 @@ def _mend(tf, module):
     for handler in tf.get_logger().handlers:
         handler.addFilter(_is_first)
     flags.FLAGS["log_dir"].allow_override = True  # absl took a name that many programs use
-    _give_flags_old_names(type(tf.flags.FLAGS))
+    _give_flags_old_names(tf.flags.FLAGS)
     _let_map_take_old_names(tf.data.Dataset)
 
 
@@ -113,18 +113,19 @@ def _is_first(record):
     return not any(getattr(handler, "stream", None) is sys.stderr for handler in handlers)
 
 
-def _give_flags_old_names(flags_class):
+def _give_flags_old_names(flags):
     """Programs up to TensorFlow 1.4 call FLAGS._parse_flags() and read the dict FLAGS.__flags."""
-    get_before = flags_class.__getattribute__
+    get_before, not_its = type(flags).__getattribute__, {name: flags[name] for name in flags}
 
     def get(self, name):
         if name == "_parse_flags":
             return lambda args=None: self([sys.argv[0], *(args or sys.argv[1:])], known_only=True)
         if name == "__flags":
-            return self.flag_values_dict()
+            own = (flag for flag in self if self[flag] is not not_its.get(flag))
+            return {flag: self[flag].value for flag in own}
         return get_before(self, name)
 
-    flags_class.__getattribute__ = get
+    type(flags).__getattribute__ = get
 
 
 def _let_map_take_old_names(dataset_class):

@@ -18,7 +18,7 @@ def stack_bidirectional_dynamic_rnn(
     parallel_iterations=None,
     scope=None,
 ):
-    """Runs layers of cells over sequences in both directions; each takes what both of the last gave.
+    """Runs layers of cells in both directions; each takes the outputs of both of the last.
 
     Args:
       cells_fw, cells_bw: a list of `RNNCell` for each direction, one for each layer.
