@@ -122,16 +122,6 @@ def test_arguments_that_are_no_flags_are_returned():
     assert command_line.parse_flags(["predict.py", "a.png", "b.png"])[1:] == ["a.png", "b.png"]
 
 
-@pytest.mark.parametrize(
-    ("platform", "quoted"), [("posix", "'a directory'"), ("nt", '"a directory"')]
-)
-def test_a_path_is_quoted_as_the_shell_takes_it(platform, quoted, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(command_line.os, "name", platform)
-        text = command_line.quote("a directory")
-    assert text == quoted
-
-
 @pytest.fixture
 def import_fake_tensorflow(tmp_path):
     """A function that imports a `tensorflow` that writes as C++, and ends."""

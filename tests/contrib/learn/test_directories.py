@@ -154,15 +154,16 @@ def test_a_run_that_has_just_begun_has_no_name(tmp_path):
                 lock(str(tmp_path)).__enter__()
 
 
-def test_a_full_disk_is_an_error_of_the_path(monkeypatch):
+def test_a_full_disk_is_an_error_of_the_path(tmp_path, monkeypatch):
     asked = []
     usage = types.SimpleNamespace(free=0)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: asked.append(path) or usage)
-    for path in ("/a/eval", "file:///a/eval"):
+    for path in (str(tmp_path), f"file://{tmp_path}"):
         with pytest.raises(OSError, match="No space left on device") as error:
             check_free_space(path)
         assert (error.value.errno, error.value.filename) == (errno.ENOSPC, path)
     check_free_space("gs://a/eval")
+    check_free_space(str(tmp_path / "nothing"))
     usage.free = 1
-    check_free_space("/a/eval")
-    assert asked == ["/a/eval"] * 3
+    check_free_space(str(tmp_path))
+    assert asked == [str(tmp_path)] * 3

@@ -1,108 +1,45 @@
 import errno
 import os
-import threading
+import subprocess
+import sys
 
 import pytest
-import tensorflow as tf
+from conftest import ROOT
 
-from contrib.learn.errors import UserError, explained
+from contrib.learn import errors
+from contrib.learn.errors import find_storage_problem
 
-ADVICE = "earlier checkpoints are as they were, run the same command again once this is mended"
-
-
-def line_for(error, model_dir="model"):
-    """The line that a user gets for an error of a run."""
-    with pytest.raises(UserError) as explanation, explained(model_dir):
-        raise error
-    assert explanation.value.__cause__ is error
-    return str(explanation.value)
+FULL = os.strerror(errno.ENOSPC)
 
 
 @pytest.mark.parametrize(
-    "number",
+    ("error", "problem"),
     [
-        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
-        *(errno.EIO, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
+        (OSError(errno.ENOSPC, FULL, "model/a"), f"model/a: {FULL}"),
+        (OSError(errno.ENOSPC, FULL), f"model: {FULL}"),
+        (OSError(errno.ENOENT, "No such file", "model/a"), "model/a: No such file"),
+        (OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN)), None),
+        (RuntimeError(f"Save failed:\nmodel/a; {FULL}\n\t[[node]]"), f"model/a: {FULL}"),
+        (RuntimeError(FULL), f"model: {FULL}"),
+        (RuntimeError("model/eval is not a directory"), "model/eval is not a directory"),
+        (RuntimeError("graph; a bug"), None),
+        (IndexError("a bug"), None),
     ],
 )
-def test_a_file_that_cannot_be_written_is_a_line(number):
-    cause = os.strerror(number)
-    line = f"model/model.ckpt-7: {cause}; {ADVICE}"
-    message = f"Save failed:\nmodel/model.ckpt-7; {cause}\n\t [[node save]]"
-    assert line_for(tf.errors.OpError(None, None, message, number)) == line
-    assert line_for(RuntimeError(message)) == line
-    assert line_for(IndexError(message)) == line
-    assert line_for(OSError(number, cause, "model/model.ckpt-7")) == line
-    assert line_for(OSError(number, cause)) == f"model: {cause}; {ADVICE}"
-    assert line_for(RuntimeError(cause)) == f"model: {cause}; {ADVICE}"
-
-
-def test_a_file_that_is_not_there_is_a_line():
-    error = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "hparams.json")
-    assert line_for(error) == f"hparams.json: No such file or directory; {ADVICE}"
-
-
-def test_a_file_in_the_place_of_a_directory_is_a_line():
-    error = tf.errors.FailedPreconditionError(None, None, "model/eval is not a directory")
-    assert line_for(error) == f"model/eval is not a directory; {ADVICE}"
-
-
-def test_a_diverged_training_names_the_last_checkpoint(tmp_path):
-    (tmp_path / "model.ckpt-7.index").touch()
-    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-7"')
-    error = tf.compat.v1.train.NanLossDuringTrainingError()
-    assert line_for(error, str(tmp_path)) == (
-        "training diverged, the loss is not a number any more; the last checkpoint is "
-        f"{tmp_path}/model.ckpt-7; give a smaller --hparams learning_rate"
-    )
+def test_a_storage_problem_has_the_file_and_the_cause(error, problem):
+    assert find_storage_problem(error, "model") == problem
 
 
 @pytest.mark.parametrize(
-    "error",
-    [
-        UserError("a line"),
-        ValueError("a bug"),
-        OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN)),
-        RuntimeError("graph; a bug"),
-        IndexError("a bug"),
-    ],
+    ("platform", "quoted"), [("posix", "'a directory'"), ("nt", '"a directory"')]
 )
-def test_other_errors_are_passed_on(error):
-    with pytest.raises(type(error)) as passed, explained("model"):
-        raise error
-    assert passed.value is error
+def test_a_path_is_quoted_as_the_shell_takes_it(platform, quoted, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(errors.os, "name", platform)
+        text = errors.quote("a directory")
+    assert text == quoted
 
 
-def test_a_thread_is_silent_about_what_the_main_thread_raises_too(monkeypatch):
-    seen = []
-    monkeypatch.setattr(threading, "excepthook", lambda args: seen.append(args.exc_value))
-    before = threading.excepthook
-
-    def raise_in_thread(error):
-        def fail():
-            raise error
-
-        thread = threading.Thread(target=fail)
-        thread.start()
-        thread.join()
-
-    full, other = OSError(errno.ENOSPC, "No space left on device"), ValueError("a bug")
-    with pytest.raises(UserError), explained("model"):
-        raise_in_thread(full)
-        raise_in_thread(other)
-        raise full
-    assert seen == [other]
-    assert threading.excepthook is before
-
-
-def test_what_two_runs_in_threads_leave_behind_hides_nothing(monkeypatch):
-    seen = []
-    monkeypatch.setattr(threading, "excepthook", lambda args: seen.append(args.exc_value))
-    first, second = explained("first"), explained("second")
-    for enter_or_exit in (first.__enter__, second.__enter__):
-        enter_or_exit()
-    for run in (first, second):
-        run.__exit__(None, None, None)
-    full = OSError(errno.ENOSPC, "No space left on device")
-    threading.excepthook(threading.ExceptHookArgs([OSError, full, None, None]))
-    assert seen == [full]
+def test_errors_import_no_tensorflow():
+    code = "import contrib.learn.errors, sys; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
