@@ -36,7 +36,7 @@ class Evaluation:
             # Private: the public `evaluate` builds this graph again for each checkpoint. The path
             # is given because a warm start is for an Estimator without a checkpoint.
             built = estimator._evaluate_build_graph(
-                input_fn, hooks, checkpoint_path="restored later"
+                input_fn, hooks or [], checkpoint_path="restored later"
             )
             self._scaffold, self._update_op, self._values, self._hooks = built
             if tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.QUEUE_RUNNERS):
