@@ -138,12 +138,17 @@ def check_variables(checkpoint):
 
 
 class CheckpointCheckHook(tf.compat.v1.train.SessionRunHook):
-    """Calls `check_variables` when the graph is built, before a session restores the checkpoint."""
+    """Calls `check_variables` when the graph is built, before a session restores the checkpoint.
+
+    A model that has made a Saver of its own is not checked, because the names in its checkpoints
+    may be others.
+    """
 
     def __init__(self, checkpoint):
         """Without a checkpoint, None, nothing is checked."""
         self._checkpoint = checkpoint
 
     def begin(self):
-        if self._checkpoint:
+        operations = tf.compat.v1.get_default_graph().get_operations()
+        if self._checkpoint and not any(operation.type == "RestoreV2" for operation in operations):
             check_variables(self._checkpoint)

@@ -39,6 +39,7 @@ class Evaluation:
                 input_fn, hooks or [], checkpoint_path="restored later"
             )
             self._scaffold, self._update_op, self._values, self._hooks = built
+            self._has_own_saver = bool(self._scaffold.saver)  # before `finalize` makes a Saver
             if tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.QUEUE_RUNNERS):
                 raise ValueError(
                     "an evaluation's input_fn has queues, such as the queues of numpy_input_fn and "
@@ -59,7 +60,8 @@ class Evaluation:
         """
         session = self._session
         with session.graph.as_default():
-            check_variables(checkpoint_path)
+            if not self._has_own_saver:
+                check_variables(checkpoint_path)
             self._scaffold.saver.restore(session, checkpoint_path)
             session.run(self._scaffold.local_init_op)
             for hook in self._hooks:

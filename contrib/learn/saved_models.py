@@ -40,8 +40,9 @@ def export_saved_model(estimator, export_dir, serving_input_receiver_fn, checkpo
         tf.compat.v1.set_random_seed(estimator.config.tf_random_seed)
         tf.compat.v1.train.create_global_step()
         features = serving_input_receiver_fn().features
-        estimator.model_fn(features, None, ModeKeys.PREDICT, estimator.config)
-        check_variables(checkpoint_path)
+        spec = estimator.model_fn(features, None, ModeKeys.PREDICT, estimator.config)
+        if not spec.scaffold.saver:  # a Saver of the model may have other names
+            check_variables(checkpoint_path)
     # TensorFlow names an export, and its unfinished files, by the second. The exports of two
     # processes would mix.
     with own_export_dir(export_dir) as own_dir:

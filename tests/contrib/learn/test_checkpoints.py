@@ -162,6 +162,15 @@ def test_a_variable_may_be_in_parts(tmp_path):
         check_variables(f"{tmp_path}/model.ckpt-7")
 
 
+def test_a_saver_of_the_model_may_have_other_names(tmp_path):
+    save_checkpoints(tmp_path, 7)
+    with tf.Graph().as_default():
+        make_variables(shadow=[1000])
+        [shadow] = tf.compat.v1.global_variables()
+        tf.compat.v1.train.Saver({"weights": shadow})
+        CheckpointCheckHook(f"{tmp_path}/model.ckpt-7").begin()
+
+
 def test_without_a_checkpoint_there_is_nothing_to_check():
     with tf.Graph().as_default():
         make_variables(weights=[3])

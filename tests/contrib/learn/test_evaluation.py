@@ -6,6 +6,7 @@ import tensorflow as tf
 from conftest import read_scalars, save_checkpoints
 
 import inputs
+from contrib.learn.errors import UserError
 from contrib.learn.evaluation import Evaluation, find_evaluated_steps
 from mnist_estimator import get_hparams
 from mnist_estimator import get_estimator
@@ -24,7 +25,8 @@ class RecordingHook(tf.compat.v1.train.SessionRunHook):
         self.calls = []
 
     def begin(self):
-        _, labels, _, _ = tf.compat.v1.get_collection("evaluated")
+        operations = tf.compat.v1.get_default_graph().get_operations()
+        _, labels = next(op for op in operations if op.type == "IteratorGetNext").outputs
         self._size = tf.size(labels)
         self.calls.append("begin")
 
@@ -44,7 +46,7 @@ class RecordingHook(tf.compat.v1.train.SessionRunHook):
 def test_result_is_that_of_the_estimator(estimator, small_mnist_data):
     input_fn, hook = inputs.get_test_inputs(300, small_mnist_data)
     expected = estimator.evaluate(input_fn, hooks=[hook])
-    subject = Evaluation(estimator, input_fn, [hook])
+    subject = Evaluation(estimator, input_fn, hooks=[hook])
     assert subject.evaluate(estimator.latest_checkpoint()) == pytest.approx(expected)
 
 
@@ -53,7 +55,7 @@ def test_each_checkpoint_is_evaluated_with_its_own_variables(estimator, small_mn
     earlier = estimator.latest_checkpoint()
     estimator.train(input_fn, hooks=[hook], steps=3)
     input_fn, hook = inputs.get_test_inputs(300, small_mnist_data)
-    subject = Evaluation(estimator, input_fn, [hook])
+    subject = Evaluation(estimator, input_fn, hooks=[hook])
     first, second, again = (
         subject.evaluate(path) for path in (earlier, estimator.latest_checkpoint(), earlier)
     )
@@ -65,7 +67,7 @@ def test_each_checkpoint_is_evaluated_with_its_own_variables(estimator, small_mn
 def test_hooks_live_through_each_evaluation(estimator, small_mnist_data):
     input_fn, hook = inputs.get_test_inputs(300, small_mnist_data)
     recording_hook = RecordingHook()
-    subject = Evaluation(estimator, input_fn, [hook, recording_hook])
+    subject = Evaluation(estimator, input_fn, hooks=[hook, recording_hook])
     for _ in range(2):
         subject.evaluate(estimator.latest_checkpoint())
     one_evaluation = ["after_create_session", 300, 300, 300, 100, "end"]
@@ -75,16 +77,24 @@ def test_hooks_live_through_each_evaluation(estimator, small_mnist_data):
 def test_steps_limit_the_batches(estimator, small_mnist_data):
     input_fn, hook = inputs.get_test_inputs(300, small_mnist_data)
     recording_hook = RecordingHook()
-    subject = Evaluation(estimator, input_fn, [hook, recording_hook], steps=2)
+    subject = Evaluation(estimator, input_fn, 2, [hook, recording_hook])
     subject.evaluate(estimator.latest_checkpoint())
     assert [call for call in recording_hook.calls if not isinstance(call, str)] == [300, 300]
 
 
+def test_the_checkpoint_of_another_model_is_a_line(tmp_path, estimator, small_mnist_data):
+    input_fn, hook = inputs.get_test_inputs(300, small_mnist_data)
+    subject = Evaluation(estimator, input_fn, hooks=[hook])
+    save_checkpoints(tmp_path, 7)
+    with pytest.raises(UserError, match=r"model\.ckpt-7 is of another model: .* is missing"):
+        subject.evaluate(f"{tmp_path}/model.ckpt-7")
+
+
 def test_a_checkpoint_that_cannot_be_read_does_not_spoil_the_next(estimator, small_mnist_data):
     input_fn, hook = inputs.get_test_inputs(300, small_mnist_data)
-    subject = Evaluation(estimator, input_fn, [hook])
+    subject = Evaluation(estimator, input_fn, hooks=[hook])
     expected = subject.evaluate(estimator.latest_checkpoint())
-    with pytest.raises(ValueError, match="not a valid checkpoint"):
+    with pytest.raises(tf.errors.NotFoundError, match=r"model\.ckpt-7"):
         subject.evaluate("model.ckpt-7")
     assert subject.evaluate(estimator.latest_checkpoint()) == expected
 
@@ -92,12 +102,13 @@ def test_a_checkpoint_that_cannot_be_read_does_not_spoil_the_next(estimator, sma
 @pytest.mark.parametrize(("name", "directory"), [(None, "eval"), ("validation", "eval_validation")])
 def test_each_result_and_the_graph_are_in_the_events(estimator, small_mnist_data, name, directory):
     input_fn, hook = inputs.get_test_inputs(300, small_mnist_data)
-    subject = Evaluation(estimator, input_fn, [hook], name=name)
+    subject = Evaluation(estimator, input_fn, hooks=[hook], name=name)
     result = subject.evaluate(estimator.latest_checkpoint())
     eval_dir = os.path.join(estimator.model_dir, directory)
     for tag in ("Accuracy", "loss"):
         assert read_scalars(eval_dir, tag) == {1000: result[tag]}
     [path] = os.listdir(eval_dir)
+    assert path.endswith(f".{os.getpid()}")  # of get_file_writer, another process has its own
     events = tf.compat.v1.train.summary_iterator(os.path.join(eval_dir, path))
     assert any(event.graph_def for event in events)
     assert find_evaluated_steps(eval_dir) == {1000}
@@ -123,7 +134,7 @@ def test_hooks_of_the_model_and_the_session_of_the_configuration_are_used(tmp_pa
     session_config = n_threads and tf.compat.v1.ConfigProto(intra_op_parallelism_threads=n_threads)
     estimator = Estimator(model_fn, config=RunConfig(str(tmp_path), session_config=session_config))
     save_checkpoints(tmp_path, 7)
-    subject = Evaluation(estimator, lambda: (tf.ones([1]), tf.ones([1])), [], steps=2)
+    subject = Evaluation(estimator, lambda: (tf.ones([1]), tf.ones([1])), steps=2)
     assert subject.evaluate(str(tmp_path / "model.ckpt-7"))["loss"] == 2
     [(mode, config_model_dir, *devices)] = modes
     assert (mode, config_model_dir) == (ModeKeys.EVAL, str(tmp_path))
@@ -138,7 +149,7 @@ def evaluation_of(model_fn, directory, hooks=(), input_fn=None, steps=2):
     """An Evaluation of this model on `steps` batches of one feature."""
     estimator = Estimator(model_fn, config=RunConfig(str(directory)))
     save_checkpoints(directory, 7)
-    subject = Evaluation(estimator, input_fn or (lambda: (tf.ones([1]), None)), hooks, steps)
+    subject = Evaluation(estimator, input_fn or (lambda: (tf.ones([1]), None)), steps, hooks)
     return lambda: subject.evaluate(str(directory / "model.ckpt-7"))
 
 

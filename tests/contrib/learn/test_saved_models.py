@@ -80,6 +80,22 @@ def test_a_checkpoint_is_exported_to_a_directory_of_its_second(tmp_path, caplog)
     assert set(seeds) == {3}
 
 
+def test_a_model_with_a_saver_of_its_own_is_exported(tmp_path):
+    def model_fn(features, labels, mode):
+        shadow = tf.compat.v1.get_variable("shadow", [1000])
+        scaffold = tf.compat.v1.train.Scaffold(saver=tf.compat.v1.train.Saver({"weights": shadow}))
+        return EstimatorSpec(mode, predictions={"sum": features + shadow[0]}, scaffold=scaffold)
+
+    save_checkpoints(tmp_path, 7)
+    path = export_saved_model(
+        Estimator(model_fn, "/nowhere"),
+        str(tmp_path / "export"),
+        serving_input_receiver_fn,
+        f"{tmp_path}/model.ckpt-7",
+    )
+    assert "saved_model.pb" in os.listdir(path)
+
+
 def test_the_checkpoint_of_another_model_is_not_exported(tmp_path):
     save_checkpoints(tmp_path, 7)
     for name, shape, words in (
