@@ -12,10 +12,11 @@ from conftest import save_checkpoints
 from contrib.learn import cluster
 from contrib.learn.cluster import adapt_run_config, check_tf_config
 from contrib.learn.errors import UserError
-from hooks import StopHook
-from mnist_estimator import get_hparams
-from mnist_estimator import experiment_fn
-from tf_estimator import EvalSpec, RunConfig, TrainSpec
+from contrib.learn.run_config import RunConfig
+from contrib.learn.training import get_hooks
+from contrib.learn.training_hooks import StopHook
+from mnist_estimator import experiment_fn, get_hparams
+from tf_estimator import Estimator, EvalSpec, TrainSpec
 
 CLUSTER = {"chief": ["a:1"], "worker": ["b:1", "b:2"], "ps": ["c:1"]}
 CHIEF = {"type": "chief", "index": 0}
@@ -58,7 +59,8 @@ def tf_config(task=None, **jobs):
         (json.dumps({"cluster": CLUSTER}), '"cluster" and "task"'),
         (json.dumps({"task": CHIEF}), '"cluster" and "task"'),
         (json.dumps({"cluster": [], "task": CHIEF}), '"cluster" and "task"'),
-        (tf_config(master=["d:1"]), "unknown job master"),
+        (tf_config(boss=["d:1"]), "unknown job boss"),
+        (tf_config(master=["d:1"]), "exactly one chief"),
         (tf_config(task={"type": "boss", "index": 0}), 'task type "boss"'),
         (tf_config(task={"type": ["ps"], "index": 0}), 'task type ["ps"]'),
         (tf_config(task={"type": "ps", "index": 0}, ps=None, worker=None), 'task type "ps"'),
@@ -98,8 +100,9 @@ def test_bad_tf_config_gets_one_clear_line(value, words):
             'TF_CONFIG: task type "boss" is not in "cluster", which has chief, worker, ps',
         ),
         (
-            tf_config(master=["d:1"]),
-            'TF_CONFIG: unknown job master in "cluster"; it may have chief, worker, ps, evaluator',
+            tf_config(boss=["d:1"]),
+            'TF_CONFIG: unknown job boss in "cluster"; '
+            "it may have chief, master, worker, ps, evaluator",
         ),
         (tf_config(ps=["c:0"]), 'TF_CONFIG: "c:0" is not an address such as host:2222'),
         (tf_config(ps=["c:65536"]), 'TF_CONFIG: "c:65536" is not an address such as host:2222'),
@@ -129,6 +132,8 @@ def test_the_line_says_what_would_be_right(value, line):
     [
         tf_config(ps=["c:65535"]),
         tf_config(ps=None, worker=None),
+        # A chief was a master in 2017.
+        tf_config(chief=None, master=["a:1"], task={"type": "master", "index": 0}),
         tf_config(evaluator=["d:1"], task={"type": "evaluator", "index": 0}),
     ],
 )
@@ -333,7 +338,7 @@ def test_training_that_hangs_ends_when_the_job_is_done_or_stopped(
     finally:
         hangs.set()
     assert exit_codes == [exit_code]
-    assert caplog.messages == ["ends without the parameter server, which seems not to answer"]
+    assert caplog.messages == ["parameter server does not respond; exiting"]
 
 
 def test_training_that_ends_in_the_time_of_grace_ends_well(run_task, tmp_path, monkeypatch, caplog):
@@ -372,15 +377,16 @@ def test_a_task_of_a_job_that_is_done_says_so(run_task, tmp_path, caplog, task_t
     assert caplog.messages == [f"{tmp_path} is at step 2,000 already", f"{task_type} 0 is done"]
 
 
-def test_only_the_chief_saves_checkpoints(set_tf_config, tmp_path, small_data_dir):
+def test_only_the_chief_saves_checkpoints(set_tf_config, tmp_path):
     names = {}
     for task in [("chief", 0), ("worker", 0)]:
         set_tf_config(*task)
         run_config = RunConfig(model_dir=str(tmp_path))
-        hooks = experiment_fn(run_config, get_hparams(), small_data_dir).get_train_hooks()
+        estimator = Estimator(lambda features: None, config=run_config)
+        hooks = get_hooks(estimator, [], [], StopHook())
         names[task[0]] = [type(hook).__name__ for hook in hooks]
-    assert "CheckpointSaverHook" in names["chief"]
-    assert "CheckpointSaverHook" not in names["worker"]
+    assert "AlignedCheckpointSaverHook" in names["chief"]
+    assert "AlignedCheckpointSaverHook" not in names["worker"]
 
 
 def test_port_of_another_process_gets_one_clear_line(set_tf_config, tmp_path, small_data_dir):
@@ -401,7 +407,7 @@ def finished_job(tmp_path_factory, small_data_dir):
     model_dir = tmp_path_factory.mktemp("finished") / "model"
 
     def make_experiment():
-        run_config = adapt_run_config(RunConfig(str(model_dir)))
+        run_config = adapt_run_config(RunConfig(model_dir=str(model_dir)))
         return experiment_fn(run_config, get_hparams(train_steps=2), small_data_dir)
 
     make_experiment().train_and_evaluate()
