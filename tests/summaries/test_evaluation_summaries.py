@@ -5,15 +5,15 @@ import pytest
 import tensorflow as tf
 from conftest import read_values
 from PIL import Image
-from tensorboard.plugins.hparams import plugin_data_pb2
 
-import summaries
+from contrib.learn.summary_writer_cache import get_file_writer
+from summaries import evaluation
 
 
 def test_confusion_matrix_has_labels_in_rows_and_adds_up():
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         labels, classes = tf.constant([0, 1, 2, 2], tf.int64), tf.constant([0, 2, 2, 2], tf.int64)
-        value, update_op = summaries.confusion_matrix(labels, classes, 3)
+        value, update_op = evaluation.confusion_matrix(labels, classes, 3)
         session.run(tf.compat.v1.local_variables_initializer())
         for _ in range(2):
             session.run(update_op)
@@ -23,7 +23,7 @@ def test_confusion_matrix_has_labels_in_rows_and_adds_up():
 def test_scores_are_counted_by_class_and_bin():
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         labels, probabilities = tf.constant([1, 0], tf.int64), tf.constant([[0, 1], [0.253, 0.747]])
-        value, update_op = summaries.score_counts(labels, probabilities)
+        value, update_op = evaluation.score_counts(labels, probabilities)
         session.run(tf.compat.v1.local_variables_initializer())
         for _ in range(2):
             session.run(update_op)
@@ -48,7 +48,7 @@ def test_the_most_confident_mistakes_of_all_batches_are_kept():
         placeholders = [
             tf.compat.v1.placeholder(array.dtype, [None, *array.shape[1:]]) for array in arrays
         ]
-        value, update_op = summaries.most_confident_mistakes(*placeholders)
+        value, update_op = evaluation.most_confident_mistakes(*placeholders)
         session.run(tf.compat.v1.local_variables_initializer())
         for start in (0, 20, 40):
             end = 80 if start == 40 else start + 20
@@ -79,19 +79,23 @@ def evaluated(request, tmp_path, monkeypatch):
         return lambda *arrays: drawn.update({name: arrays}) or Image.new("RGB", (3, 2), "red")
 
     for name in ("draw_confusion_matrix", "draw_mistakes"):
-        monkeypatch.setattr(summaries, name, draw(name))
-    hook = summaries.EvaluationSummaryHook(str(tmp_path), request.param)
+        monkeypatch.setattr(evaluation, name, draw(name))
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         step = tf.compat.v1.train.create_global_step()
         images = tf.reshape(tf.range(5 * 28 * 28) // 784, [5, 28, 28])
         labels, classes = tf.constant(LABELS, tf.int64), tf.constant(CLASSES, tf.int64)
-        probabilities = tf.constant(PROBABILITIES)
-        hook.look_at(tf.cast(images, tf.uint8), labels, classes, probabilities)
+        hook = evaluation.EvaluationSummaryHook(
+            str(tmp_path),
+            tf.cast(images, tf.uint8),
+            labels,
+            {"class": classes, "probabilities": tf.constant(PROBABILITIES)},
+            request.param,
+        )
         hook.begin()
         session.run([tf.compat.v1.local_variables_initializer(), step.assign(7)])
         session.run(hook.before_run(None).fetches)
         hook.end(session)
-    tf.compat.v1.summary.FileWriterCache.get(str(tmp_path)).flush()
+    get_file_writer(str(tmp_path)).flush()
     values, steps = read_values(tmp_path)
     assert set(steps.values()) == {7}
     return request.param, values, drawn
@@ -144,87 +148,3 @@ def test_pictures_are_drawn_if_they_are_asked_for(evaluated):
     assert images[:, 0, 0].tolist() == [2, 3]
     assert (labels.tolist(), classes.tolist()) == ([1, 2], [0, 0])
     assert probabilities == pytest.approx([0.7, 0.6])
-
-
-def test_a_run_says_how_it_was_started_and_that_it_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr(summaries.sys, "argv", ["mnist_estimator.py", "--model_dir", "a b"])
-    hparams = {"learning_rate": 0.01, "precision": "bfloat16"}
-    hook = summaries.RunSummaryHook(str(tmp_path), hparams)
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        session.run(tf.compat.v1.train.create_global_step().assign(7))
-        hook.after_create_session(session, None)
-        hook.end(session)
-    tf.compat.v1.summary.FileWriterCache.get(str(tmp_path)).flush()
-    values, steps = read_values(tmp_path)
-    text = values["run/text_summary"]
-    assert steps["run/text_summary"] == 7
-    assert tf.make_ndarray(text.tensor).item().decode() == (
-        "    python mnist_estimator.py --model_dir 'a b'\n\n"
-        f"Python {summaries.platform.python_version()}, TensorFlow {tf.__version__}\n\n"
-        "| hyperparameter | value |\n| --- | --- |\n"
-        "| learning_rate | 0.01 |\n| precision | bfloat16 |\n"
-    )
-    experiment, start, end = (
-        plugin_data_pb2.HParamsPluginData.FromString(
-            values[f"_hparams_/{name}"].metadata.plugin_data.content
-        )
-        for name in ("experiment", "session_start_info", "session_end_info")
-    )
-    types = {info.name: info.type for info in experiment.experiment.hparam_infos}
-    assert types == {"learning_rate": 3, "precision": 1}  # float64, string
-    metrics = [info.name.tag for info in experiment.experiment.metric_infos]
-    assert metrics == ["Accuracy", "loss"]
-    assert start.session_start_info.hparams["learning_rate"].number_value == 0.01
-    assert start.session_start_info.hparams["precision"].string_value == "bfloat16"
-    assert end.session_end_info.status == 1  # success
-
-
-def test_tiles_are_in_rows_with_a_line_between_them():
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        images = np.arange(3, 3 + 7 * 2 * 3, dtype=np.uint8).reshape([7, 2, 3])
-        shown = session.run(summaries.tile(tf.constant(images), rows=2, columns=3))
-        few = session.run(summaries.tile(tf.constant(images[:2]), rows=2, columns=3))
-    assert shown.shape == few.shape == (1, 6, 12, 1)
-    expected = np.full([6, 12], 3)
-    for index in range(6):
-        top, left = index // 3 * 3, index % 3 * 4
-        expected[top : top + 2, left : left + 3] = images[index]
-    np.testing.assert_array_equal(shown[0, :, :, 0], expected)
-    expected[3:] = 3
-    expected[:, 8:] = 3
-    np.testing.assert_array_equal(few[0, :, :, 0], expected)
-
-
-def test_a_training_batch_shows_twenty_images_and_filters():
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        filters = np.arange(5 * 5 * 20, dtype=np.float32).reshape([5, 5, 1, 20])
-        with tf.compat.v1.variable_scope("MnistConvNet/conv1"):
-            tf.compat.v1.get_variable("weights", initializer=filters)
-        images = np.arange(25 * 28 * 28).reshape([25, 28, 28]).astype(np.uint8)
-        summaries.add_image_summaries(tf.constant(images))
-        session.run(tf.compat.v1.global_variables_initializer())
-        merged = session.run(tf.compat.v1.summary.merge_all())
-        pictures = {
-            value.tag: np.asarray(Image.open(io.BytesIO(value.image.encoded_image_string)))
-            for value in tf.compat.v1.Summary.FromString(merged).value
-        }
-    batch, conv1 = pictures["pictures/batch/image"], pictures["pictures/conv1/image"]
-    assert (batch.shape, conv1.shape) == ((116, 145), (24, 30))
-    np.testing.assert_array_equal(batch[29:57, 29:57], images[6])
-    shades = conv1[6:11, 6:11] / 255 * (filters.max() - filters.min()) + filters.min()
-    np.testing.assert_allclose(shades, filters[:, :, 0, 6], atol=2)
-
-
-def test_variables_show_the_learning_rate_and_how_they_spread():
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        with tf.compat.v1.variable_scope("layer"):
-            weights = tf.compat.v1.get_variable("weights", initializer=[1.0, 2.0])
-        with tf.name_scope("caller"):
-            summaries.add_variable_summaries(0.25, [(weights * 10, weights)])
-        session.run(tf.compat.v1.global_variables_initializer())
-        merged = tf.compat.v1.Summary.FromString(session.run(tf.compat.v1.summary.merge_all()))
-    values = {value.tag: value for value in merged.value}
-    assert values["variables/learning_rate"].simple_value == 0.25
-    assert values["variables/layer/weights"].histo.sum == 3
-    assert values["variables/layer/weights_gradient"].histo.sum == 30
-    assert len(values) == 3
