@@ -54,7 +54,8 @@ def find(package, *modules, **places):
     Args:
       package: its name.
       *modules: modules, or their names, that have what the package itself has not.
-      **places: `{name: module}` of single names; a name that the module has not stands for it.
+      **places: `{name: module}` of single names. A name that its module has not stands for the
+        module; so does a name whose module is the package, which was a module in it.
     """
 
     def __getattr__(name):
@@ -62,7 +63,7 @@ def find(package, *modules, **places):
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         if name in places:
             module = importlib.import_module(places[name])
-            return getattr(module, name, module)
+            return module if places[name] == package else getattr(module, name, module)
         if importlib.util.find_spec(f"{package}.{name}"):
             return importlib.import_module(f"{package}.{name}")
         for module in modules:

@@ -10,4 +10,5 @@ __getattr__ = find(
     get_global_step="tensorflow.compat.v1.train",
     get_or_create_global_step="tensorflow.compat.v1.train",
     nest="tensorflow.compat.v1",
+    variables=__name__,
 )

@@ -6,5 +6,10 @@ from contrib.names import find
 __all__ = ["OPTIMIZER_CLS_NAMES", "OPTIMIZER_SUMMARIES", "optimize_loss"]
 
 __getattr__ = find(
-    __name__, "tensorflow.contrib.slim", utils="tensorflow.contrib.slim.layers.utils"
+    __name__,
+    "tensorflow.contrib.slim",
+    initializers=__name__,
+    layers=__name__,
+    regularizers=__name__,
+    utils="tensorflow.contrib.slim.layers.utils",
 )

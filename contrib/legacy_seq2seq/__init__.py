@@ -4,7 +4,7 @@ import tensorflow.compat.v1 as tf
 
 from contrib.names import find
 
-__getattr__ = find(__name__)
+__getattr__ = find(__name__, seq2seq=__name__)
 
 
 def rnn_decoder(decoder_inputs, initial_state, cell, loop_function=None, scope=None):

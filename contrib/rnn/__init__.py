@@ -4,7 +4,9 @@ import tensorflow.compat.v1 as tf
 
 from contrib.names import find
 
-__getattr__ = find(__name__, tf.nn.rnn_cell, tf.nn)
+__getattr__ = find(
+    __name__, tf.nn.rnn_cell, tf.nn, core_rnn_cell=__name__, rnn=__name__, rnn_cell=__name__
+)
 
 
 def stack_bidirectional_dynamic_rnn(

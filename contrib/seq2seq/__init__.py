@@ -4,7 +4,7 @@ import tensorflow.compat.v1 as tf
 
 from contrib.names import find
 
-__getattr__ = find(__name__)
+__getattr__ = find(__name__, loss=__name__)
 
 
 def sequence_loss(
