@@ -105,7 +105,10 @@ def get_input_fn(estimator, input_fn):
 def get_latest_step(estimator):
     """Returns the global step of the latest checkpoint, 0 if there is none."""
     checkpoint = estimator.latest_checkpoint()
-    return int(tf.train.load_variable(checkpoint, "global_step")) if checkpoint else 0
+    reader = checkpoint and tf.train.load_checkpoint(checkpoint)
+    # The checkpoint of another program may have no global step.
+    has_step = checkpoint and reader.has_tensor("global_step")
+    return int(reader.get_tensor("global_step")) if has_step else 0
 
 
 def get_hparams(estimator):
