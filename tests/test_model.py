@@ -6,9 +6,10 @@ import tensorflow as tf
 
 import model
 from conftest import read_scalars
+from contrib.learn import RunConfig
 from mnist_estimator import get_hparams
 from model import model_fn
-from tf_estimator import Estimator, EstimatorSpec, ModeKeys, RunConfig
+from tf_estimator import Estimator, EstimatorSpec, ModeKeys
 
 SHAPES = {
     "MnistConvNet/conv1": [5, 5, 1, 20],
@@ -173,6 +174,36 @@ def test_eval_gives_loss_and_accuracy_without_a_train_op():
     assert spec.train_op is None
 
 
+@pytest.mark.parametrize(
+    ("eval_name", "directory"), [("", "eval"), ("validation", "eval_validation")]
+)
+@pytest.mark.parametrize("summary_images", [True, False])
+def test_an_evaluation_writes_summaries_to_its_directory(
+    tmp_path, monkeypatch, eval_name, directory, summary_images
+):
+    made = []
+    hook = tf.compat.v1.train.SessionRunHook()
+    monkeypatch.setattr(model, "EvaluationSummaryHook", lambda *args: made.append(args) or hook)
+    arguments = {"eval_name": eval_name, "summary_images": summary_images}
+    config = RunConfig(model_dir=str(tmp_path))
+    with tf.Graph().as_default():
+        tf.compat.v1.train.create_global_step()
+        images, labels = tf.zeros([8, 28, 28], tf.uint8), tf.zeros([8], tf.uint8)
+        spec = model_fn(images, labels, ModeKeys.EVAL, get_hparams(), config, **arguments)
+    [(output_dir, looked_at, of_labels, predictions, with_images)] = made
+    assert spec.evaluation_hooks == (hook,)
+    assert output_dir == str(tmp_path / directory)
+    assert looked_at is images
+    assert (of_labels.dtype, of_labels.shape.as_list()) == (tf.int64, [8])
+    assert predictions["class"].shape.as_list() == [8]
+    assert with_images == summary_images
+
+
+def test_an_evaluation_without_a_config_writes_nothing_of_its_own():
+    _, spec = spec_in(ModeKeys.EVAL)
+    assert not spec.evaluation_hooks
+
+
 def test_half_of_both_dense_layers_is_dropped_in_training_only():
     graph, _ = spec_in(ModeKeys.TRAIN)
     # Dropout keeps what has a random number of at least its rate.
@@ -193,7 +224,9 @@ def test_n_classes_sets_the_number_of_logits():
 
 
 def test_logits_of_the_2017_checkpoint_are_those_of_tensorflow_1(model_dir_2017, mnist_data):
-    estimator = Estimator(model_fn, config=RunConfig(str(model_dir_2017)), params=get_hparams())
+    estimator = Estimator(
+        model_fn, config=RunConfig(model_dir=str(model_dir_2017)), params=get_hparams()
+    )
     dataset = lambda: tf.data.Dataset.from_tensor_slices(mnist_data.test.images).batch(1000)  # noqa: E731
     logits = np.array([prediction["logits"] for prediction in estimator.predict(dataset)])
     expected = np.load(model_dir_2017 / "test_logits_step1000.npz")["logits"]
@@ -247,7 +280,7 @@ def test_learning_rate_decays_by_half_a_cosine(step, factor):
 def test_decay_goes_on_where_training_stopped(tmp_path, small_mnist_data):
     images, labels = (array[:8] for array in small_mnist_data.train)
     params = get_hparams(learning_rate=0.2, train_steps=4, learning_rate_decay="cosine")
-    config = RunConfig(str(tmp_path), save_summary_steps=1, log_step_count_steps=None)
+    config = RunConfig(model_dir=str(tmp_path), save_summary_steps=1, log_step_count_steps=None)
     for max_steps in (2, 4):
         estimator = Estimator(model_fn, config=config, params=params)
         dataset = lambda: tf.data.Dataset.from_tensors((images, labels)).repeat()  # noqa: E731

@@ -1,4 +1,3 @@
-from contrib.learn.datasets import mnist
 import contextlib
 import functools
 import json
@@ -12,28 +11,34 @@ import sys
 
 import pytest
 import tensorflow as tf
-
-from contrib.learn import checkpoints as model_dir_module
 from conftest import read_scalars, read_until
-from contrib.learn.experiment import Experiment
+
+from command_line.hyperparameters import parse_hparams
+from contrib.learn import Experiment, RunConfig, checkpoints, directories, learn_runner
+from contrib.learn.checkpoints import set_damaged_checkpoints_aside
+from contrib.learn.datasets import mnist
+from contrib.learn.directories import lock
 from contrib.learn.errors import UserError
-from mnist_estimator import get_hparams
-from contrib.learn.learn_runner import run
-from mnist_estimator import experiment_fn
-from contrib.learn.checkpoints import HPARAMS_FILE, lock, set_damaged_checkpoints_aside
-from tf_estimator import RunConfig
+from contrib.learn.training import get_latest_step
+from mnist_estimator import experiment_fn, get_hparams
 
 HPARAMS = "train_steps=40,min_eval_frequency=20"
 
 
+def get_run_config(model_dir, params):
+    return RunConfig(model_dir=str(model_dir), save_checkpoints_steps=params.min_eval_frequency)
+
+
 def train(model_dir, data_dir, hparams=HPARAMS, schedule="train_and_evaluate"):
-    """What the script does once its flags are read."""
-    return run(
+    """What the script does when its flags are read; returns the result of the evaluation."""
+    params = parse_hparams(get_hparams(), hparams)
+    result = learn_runner.run(
         functools.partial(experiment_fn, data_dir=data_dir),
-        RunConfig(model_dir=str(model_dir)),
-        schedule,
-        get_hparams().parse(hparams),
+        run_config=get_run_config(model_dir, params),
+        schedule=schedule,
+        hparams=params,
     )
+    return result[0] if schedule == "train_and_evaluate" else result
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +90,7 @@ def test_signal_saves_a_checkpoint_and_says_how_to_go_on(
     process.send_signal(number)
     output = process.communicate(timeout=60)[0]
     assert process.returncode == exit_code
-    step = model_dir_module.get_step(tf.train.latest_checkpoint(str(tmp_path / "model")))
+    step = checkpoints.get_step(tf.train.latest_checkpoint(str(tmp_path / "model")))
     assert f"stopped at step {step:,} of 100,000; to go on, run the same command" in output
 
 
@@ -111,21 +116,23 @@ def test_signal_ends_what_does_not_train(schedule, trained, tmp_path, small_data
 
 
 def test_signal_is_passed_on_once_all_is_saved(tmp_path, small_data_dir):
-    experiment = experiment_fn(
-        RunConfig(model_dir=str(tmp_path)), get_hparams(train_steps=20), small_data_dir
-    )
+    params = get_hparams(train_steps=20)
+    experiment = experiment_fn(get_run_config(tmp_path, params), params, small_data_dir)
 
     class Interrupt(tf.compat.v1.train.SessionRunHook):
+        interrupts = True
+
         def before_run(self, run_context):
-            if experiment.stop_hook.signal_number is None:
+            if self.interrupts:
+                self.interrupts = False
                 signal.raise_signal(signal.SIGINT)
 
-    experiment.train_hooks.append(Interrupt())
+    experiment.extend_train_hooks([Interrupt()])
     with pytest.raises(KeyboardInterrupt):
         experiment.train_and_evaluate()
-    assert experiment.latest_step() == 1
-    experiment.train_hooks.pop()
-    assert experiment.train_and_evaluate()["global_step"] == 20
+    assert get_latest_step(experiment.estimator) == 1
+    result, _ = experiment.train_and_evaluate()
+    assert result["global_step"] == 20
 
 
 # Kills
@@ -245,7 +252,7 @@ def test_full_disk(mount_tmpfs, trained, small_data_dir):
     model_dir = mount_tmpfs("14m") / "model"
     shutil.copytree(trained, model_dir)
     assert_refused(model_dir, small_data_dir, "model.ckpt-", "No space left on device")
-    assert not model_dir_module.find_damage(tf.train.latest_checkpoint(str(model_dir)))
+    assert not checkpoints.find_damage(tf.train.latest_checkpoint(str(model_dir)))
 
 
 class FillDiskHook(tf.compat.v1.train.SessionRunHook):
@@ -262,13 +269,13 @@ class FillDiskHook(tf.compat.v1.train.SessionRunHook):
 def test_disk_too_full_for_events(when, mount_tmpfs, trained, small_data_dir):
     model_dir = mount_tmpfs("30m") / "model"
     shutil.copytree(trained, model_dir)
-    run_config = RunConfig(model_dir=str(model_dir))
+    run_config = get_run_config(model_dir, get_hparams())
     experiment = experiment_fn(run_config, get_hparams(), small_data_dir)
     fill_disk_hook = FillDiskHook(model_dir)
     if when == "before the evaluation":
         fill_disk_hook.end(None)
     else:
-        experiment.eval_hooks.append(fill_disk_hook)
+        experiment._eval_hooks.append(fill_disk_hook)
     with pytest.raises(UserError, match="No space left on device"):
         experiment.evaluate()
 
@@ -298,7 +305,7 @@ def test_model_dir_is_a_file(tmp_path, small_data_dir):
 def test_checkpoint_of_another_model(model_dir, small_data_dir):
     words = "model.ckpt-40", "another model", "[256, 10]", "[256, 47]"
     assert_refused(model_dir, small_data_dir, *words, hparams="n_classes=47,train_steps=80")
-    assert json.loads((model_dir / HPARAMS_FILE).read_text())["n_classes"] == 10
+    assert json.loads((model_dir / directories.HPARAMS_FILE).read_text())["n_classes"] == 10
 
 
 def test_foreign_checkpoint(tmp_path, small_data_dir):
@@ -318,10 +325,10 @@ def test_second_training_is_refused_and_names_the_first(model_dir, small_data_di
 
 
 def test_lock_of_a_dead_process_is_no_obstacle(model_dir, small_data_dir):
-    (model_dir / model_dir_module.LOCK_FILE).touch()
-    (model_dir / model_dir_module.HOLDER_FILE).write_text("1 on somewhere")
+    (model_dir / directories.LOCK_FILE).touch()
+    (model_dir / directories.HOLDER_FILE).write_text("1 on somewhere")
     train(model_dir, small_data_dir)
-    assert (model_dir / model_dir_module.HOLDER_FILE).read_text().startswith(f"{os.getpid()} ")
+    assert (model_dir / directories.HOLDER_FILE).read_text().startswith(f"{os.getpid()} ")
 
 
 def test_evaluation_beside_a_training(model_dir, small_data_dir):
@@ -339,7 +346,7 @@ def test_diverging_run_keeps_the_checkpoints(model_dir, small_data_dir):
 
 def test_weights_that_are_not_finite_are_not_saved(model_dir, small_data_dir, monkeypatch):
     # Each step is followed by a save, so that the one that makes the NaN would be saved as well.
-    monkeypatch.setattr(Experiment, "_evaluate", lambda experiment, checkpoint_path: None)
+    monkeypatch.setattr(Experiment, "_evaluate", lambda *args: None)
     hparams = "learning_rate=1e38,train_steps=80,min_eval_frequency=1"
     assert_refused(model_dir, small_data_dir, "diverged", hparams=hparams)
     reader = tf.train.load_checkpoint(str(model_dir))
