@@ -1,4 +1,3 @@
-from contrib.learn.datasets import mnist
 import io
 import json
 import re
@@ -18,9 +17,10 @@ from PIL import Image
 
 import inputs
 import mnist_estimator
-import summaries
-import tf_estimator
+from contrib.learn import RunConfig
+from contrib.learn.datasets import mnist
 from mnist_estimator import get_hparams
+from summaries import evaluation as evaluation_summaries
 
 TRAIN_STEPS, EVAL_STEPS = [1, 101], [50, 100, 150, 200]
 PARAMETERS = {
@@ -159,7 +159,7 @@ def evaluation(finished_run, mnist_data, tmp_path_factory):
     """What one evaluation draws and writes, and what the model says of each test image."""
     model_dir = tmp_path_factory.mktemp("evaluation") / "model"
     shutil.copytree(finished_run[0], model_dir, ignore=shutil.ignore_patterns("eval"))
-    run_config = tf_estimator.RunConfig(model_dir=str(model_dir))
+    run_config = RunConfig(model_dir=str(model_dir))
     experiment = mnist_estimator.experiment_fn(run_config, get_hparams(), mnist.BUNDLED_DATA_DIR)
     drawn = {}
 
@@ -168,7 +168,7 @@ def evaluation(finished_run, mnist_data, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         for name in ("draw_confusion_matrix", "draw_mistakes"):
-            monkeypatch.setattr(summaries, name, draw(name))
+            monkeypatch.setattr(evaluation_summaries, name, draw(name))
         experiment.evaluate()
     input_fn, hook = inputs.get_test_inputs(mnist_estimator.EVAL_BATCH_SIZE, mnist_data)
     batches = experiment.estimator.predict(input_fn, hooks=[hook], yield_single_examples=False)
@@ -191,7 +191,7 @@ def test_confusion_matrix_counts_the_predictions_of_all_batches(evaluation, mnis
 def test_mistakes_are_the_most_confident_of_all_batches_in_order(evaluation, mnist_data):
     confidence = evaluation.probabilities.max(axis=-1)
     confidence[mnist_data.test.labels == evaluation.classes] = 0
-    order = np.argsort(-confidence, kind="stable")[: summaries.N_MISTAKES]
+    order = np.argsort(-confidence, kind="stable")[: evaluation_summaries.N_MISTAKES]
     expected = (*mnist_data.test, evaluation.classes, confidence)
     for mistakes, values in zip(evaluation.mistakes, expected):
         np.testing.assert_array_equal(mistakes, values[order])
@@ -212,7 +212,7 @@ def test_pr_curve_has_the_counts_of_a_threshold_of_one_half(evaluation, mnist_da
     is_label = mnist_data.test.labels == index
     is_predicted = evaluation.probabilities[:, index] >= 0.5
     curve = tf.make_ndarray(evaluation.values[f"per_class/{index}/pr_curves"].tensor)
-    assert curve[:4, summaries.N_SCORES // 2].tolist() == [
+    assert curve[:4, evaluation_summaries.N_SCORES // 2].tolist() == [
         np.sum(is_label & is_predicted),
         np.sum(~is_label & is_predicted),
         np.sum(~is_label & ~is_predicted),
@@ -221,7 +221,7 @@ def test_pr_curve_has_the_counts_of_a_threshold_of_one_half(evaluation, mnist_da
 
 
 def test_without_summary_images_there_are_scalars_but_no_images(tmp_path):
-    run_config = tf_estimator.RunConfig(model_dir=str(tmp_path))
+    run_config = RunConfig(model_dir=str(tmp_path))
     params = get_hparams(train_steps=1)
     data_dir = mnist.BUNDLED_DATA_DIR
     mnist_estimator.experiment_fn(
