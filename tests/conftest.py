@@ -1,4 +1,3 @@
-from contrib.learn.datasets import mnist
 import os
 import pathlib
 import shutil
@@ -13,6 +12,7 @@ from absl import flags
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import predict
+from contrib.learn.datasets import mnist
 from hooks import IteratorInitializerHook
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -61,8 +61,6 @@ def set_flags(monkeypatch):
     What a script sets for its whole process is left out.
     """
     known = set(flags.FLAGS)
-    monkeypatch.setattr("command_line.end_on_signals", lambda exit_process: None)
-    monkeypatch.setattr("tf_estimator.set_up_logging", lambda: None)
     monkeypatch.setattr("gc.freeze", lambda: None)
     verbosity = flags.FLAGS["verbosity"].default
 

@@ -12,7 +12,9 @@ from conftest import MODEL_DIR_2017, ROOT, run_script
 from PIL import Image
 
 import predict
+from contrib.learn import checkpoints
 from contrib.learn.errors import UserError
+from handwriting import images
 
 
 @pytest.fixture(scope="module")
@@ -118,11 +120,10 @@ def test_answers_come_while_the_other_images_are_read(digits, monkeypatch):
         events.append(path)
         return original(digits / "00.png")
 
-    events, original = [], predict.read_image
-    monkeypatch.setattr(predict, "read_image", slow_read_image)
-    estimator = predict.load_estimator(MODEL_DIR_2017)
+    events, original = [], images.read_image
+    monkeypatch.setattr(images, "read_image", slow_read_image)
     paths = ["a", "slow", *"bcdefghij", "slow", "last"]
-    for path, _, _ in predict.predict_images(estimator, None, paths, None):
+    for path, _, _ in predict.predict_images(str(MODEL_DIR_2017), paths, None):
         events.append(f"{path} is answered")
     assert events.index("a is answered") < events.index("last")
 
@@ -191,13 +192,26 @@ def model_dir(tmp_path):
 def test_a_truncated_checkpoint_is_a_line(model_dir):
     os.truncate(model_dir / "model.ckpt-1000.data-00000-of-00001", 100000)
     with pytest.raises(UserError, match=r"model.ckpt-1000 is damaged: .*; train on to replace it"):
-        predict.find_checkpoint(predict.load_estimator(model_dir))
+        next(predict.predict_images(str(model_dir), [], None))
 
 
 def test_a_foreign_checkpoint_is_a_line(model_dir):
     (model_dir / "hparams.json").write_text('{"n_classes": 47}')
     with pytest.raises(UserError, match=r"model.ckpt-1000 is of another model: .*\[256, 47\]"):
-        predict.find_checkpoint(predict.load_estimator(model_dir))
+        next(predict.predict_images(str(model_dir), [], None))
+
+
+def test_a_file_that_cannot_be_read_says_nothing_of_training(digits, run_predict, monkeypatch):
+    def find_whole_checkpoint(model_dir):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "model.ckpt-1000.index")
+
+    monkeypatch.setattr(checkpoints, "find_whole_checkpoint", find_whole_checkpoint)
+    status, output, errors = run_predict(digits / "00.png")
+    assert (status, output) == (1, "")
+    assert errors == (
+        "predict.py: model.ckpt-1000.index: Input/output error; "
+        "run the same command again once this is mended\n"
+    )
 
 
 def test_the_latest_whole_checkpoint_is_read(model_dir, digits, set_flags, capsys, caplog):
@@ -224,16 +238,16 @@ def test_the_task_of_a_cluster_is_not_taken_for_its_own(digits, run_predict, mon
 def test_png_files_get_the_classes_of_their_arrays(tmp_path, mnist_data):
     import tensorflow as tf
 
-    images = mnist_data.test.images[:1000]
-    for i, image in enumerate(images):
+    arrays = mnist_data.test.images[:1000]
+    for i, image in enumerate(arrays):
         Image.fromarray(image).save(tmp_path / f"{i:04}.png")
     estimator = predict.load_estimator(MODEL_DIR_2017)
     paths = [str(tmp_path / f"{i:04}.png") for i in range(1000)]
     classes = [
         prediction["class"]
-        for _, _, prediction in predict.predict_images(estimator, None, paths, None)
+        for _, _, prediction in predict.predict_images(str(MODEL_DIR_2017), paths, None)
     ]
-    expected = estimator.predict(lambda: tf.data.Dataset.from_tensor_slices(images).batch(128))
+    expected = estimator.predict(lambda: tf.data.Dataset.from_tensor_slices(arrays).batch(128))
     assert classes == [prediction["class"] for prediction in expected]
 
 
