@@ -97,6 +97,7 @@ def get_hparams(**values):
 def run_experiment(argv):
     """Runs the Experiment with the schedule and the hyperparameters of the flags."""
     from contrib.learn.errors import UserError
+    from contrib.learn.training import get_latest_step
 
     gc.freeze()  # the garbage collector need not look through all of TensorFlow each time
     start_time = time.monotonic()
@@ -129,7 +130,7 @@ def run_experiment(argv):
     if FLAGS.schedule == "train_and_evaluate" and result[0]:
         log_summary(f"final accuracy {result[0]['Accuracy']:.4f}", model_dir, start_time)
     elif FLAGS.schedule == "train":
-        log_summary(f"trained to step {params.train_steps:,}", model_dir, start_time)
+        log_summary(f"trained to step {get_latest_step(result):,}", model_dir, start_time)
 
 
 def get_run_config(model_dir, seed, schedule, params):
