@@ -10,29 +10,41 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT, first_batch, run_script
 
+import hooks
 import inputs
-from contrib.learn import learn_runner
 import mnist_estimator
+import model
+import summaries
+from contrib.learn import Evaluation, Experiment, RunConfig
+from contrib.learn.datasets import mnist
 from contrib.learn.errors import UserError
-from mnist_estimator import get_hparams
-from tf_estimator import RunConfig
+from mnist_estimator import SCHEDULES, get_hparams
+from tf_estimator import ModeKeys
+
+RESULT = {"global_step": 1200, "Accuracy": np.float32(0.99166)}
+
+
+class StandIn(Experiment):
+    """Keeps which schedule is run, and returns what an Experiment does."""
+
+    def __init__(self, run_config, call):
+        super().__init__(types.SimpleNamespace(config=run_config), None, None)
+        results = {"train_and_evaluate": (RESULT, []), "train": self.estimator, "evaluate": RESULT}
+        for name in SCHEDULES:
+            setattr(self, name, lambda name=name: call.update(schedule=name) or results.get(name))
 
 
 @pytest.fixture
 def run(set_flags, monkeypatch):
     """A function that runs the script with flags, up to its Experiment.
 
-    It returns the arguments of `experiment_fn`, with the schedule.
+    It returns the arguments of `experiment_fn`, or of `export_experiment_fn`, with the schedule.
     """
     calls = []
 
     def experiment_fn(run_config, params, **arguments):
-        calls.append({"run_config": run_config, "params": params, **arguments})
-
-        def schedule(name):
-            return lambda: calls[-1].update(schedule=name) or {"global_step": 1200}
-
-        return types.SimpleNamespace(**{name: schedule(name) for name in learn_runner.SCHEDULES})
+        calls.append({"run_config": run_config, "params": params.values(), **arguments})
+        return StandIn(run_config, calls[-1])
 
     def run_with(*arguments):
         set_flags(mnist_estimator, *arguments)
@@ -41,6 +53,8 @@ def run(set_flags, monkeypatch):
         return calls.pop()
 
     monkeypatch.setattr(mnist_estimator, "experiment_fn", experiment_fn)
+    monkeypatch.setattr(mnist_estimator, "export_experiment_fn", experiment_fn)
+    monkeypatch.setattr("contrib.learn.training.get_latest_step", lambda estimator: 1200)
     return run_with
 
 
@@ -50,7 +64,7 @@ def test_defaults_of_the_flags(run, monkeypatch):
     run_config = call.pop("run_config")
     assert (run_config.model_dir, run_config.tf_random_seed) == ("./mnist_training", None)
     assert call == {
-        "params": get_hparams(),
+        "params": get_hparams().values(),
         "data_dir": "./mnist_data",
         "eval_split": "test",
         "summary_images": True,
@@ -65,7 +79,7 @@ def test_defaults_of_the_flags(run, monkeypatch):
         (
             "--hparams=batch_size=64,n_classes=47",
             "params",
-            get_hparams(batch_size=64, n_classes=47),
+            get_hparams(batch_size=64, n_classes=47).values(),
         ),
         ("--data_dir=data", "data_dir", "data"),
         ("--data_dir=~/data", "data_dir", "/home/roelants/data"),
@@ -73,12 +87,28 @@ def test_defaults_of_the_flags(run, monkeypatch):
         ("--nosummary_images", "summary_images", False),
         ("--export_dir=export", "export_dir", "export"),
         ("--export_dir=~/export", "export_dir", "/home/roelants/export"),
-        *((f"--schedule={name}", "schedule", name) for name in learn_runner.SCHEDULES[:3]),
+        *((f"--schedule={name}", "schedule", name) for name in SCHEDULES[:3]),
     ],
 )
 def test_each_flag_reaches_the_experiment(run, monkeypatch, flag, name, value):
     monkeypatch.setenv("HOME", "/home/roelants")
     assert run(flag)[name] == value
+
+
+def test_the_schedules_are_those_of_the_readme_the_default_first(set_flags):
+    assert SCHEDULES == ("train_and_evaluate", "train", "evaluate", "export")
+    assert set_flags(mnist_estimator).schedule == "train_and_evaluate"
+
+
+def test_an_export_gets_no_data(run):
+    call = run("--schedule=export", "--export_dir=export")
+    assert set(call) == {"run_config", "params", "export_dir", "schedule"}
+    assert (call["export_dir"], call["schedule"]) == ("export", "export")
+
+
+def test_checkpoints_are_saved_as_often_as_evaluations_are_asked_for(run):
+    run_config = run("--hparams=min_eval_frequency=30")["run_config"]
+    assert (run_config.save_checkpoints_steps, run_config.save_checkpoints_secs) == (30, None)
 
 
 def test_model_dir_and_seed_reach_the_run_config(run, monkeypatch):
@@ -112,12 +142,17 @@ def test_only_what_does_not_train_takes_the_hyperparameters_that_are_kept(
     (tmp_path / "hparams.json").write_text('{"n_classes": 47, "batch_size": 32}')
     flags = [f"--model_dir={tmp_path}", "--hparams=batch_size=64", f"--schedule={schedule}"]
     flags += ["--export_dir=export"] if schedule == "export" else []
-    assert run(*flags)["params"] == expected
+    assert run(*flags)["params"] == expected.values()
 
 
 @pytest.mark.parametrize(
     ("schedule", "words"),
-    [("train", "trained to step 1,200"), ("evaluate", None), ("export", None)],
+    [
+        ("train_and_evaluate", "final accuracy 0.9917"),
+        ("train", "trained to step 1,200"),
+        ("evaluate", None),
+        ("export", None),
+    ],
 )
 def test_what_trains_says_what_it_did(run, monkeypatch, caplog, schedule, words):
     moments = iter([100, 174.6])
@@ -135,11 +170,11 @@ def test_what_trains_says_what_it_did(run, monkeypatch, caplog, schedule, words)
     assert caplog.messages == ([expected] if words else [])
 
 
-def test_the_last_line_has_the_accuracy(caplog):
+def test_a_task_of_a_cluster_without_a_result_says_nothing(run, monkeypatch, caplog):
+    monkeypatch.setitem(globals(), "RESULT", None)
     caplog.set_level("INFO", logger="absl")
-    result = {"global_step": 5000, "Accuracy": np.float32(0.99166)}
-    mnist_estimator.log_summary(result, "./mnist_training", 90)
-    assert caplog.messages[0].startswith("done in 1 min 30 s: final accuracy 0.9917\n")
+    run()
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("error", [UserError("a line"), OSError(28, "No space left", "file")])
@@ -163,7 +198,8 @@ def test_a_task_of_a_cluster_has_its_run_config(run, monkeypatch):
     with pytest.raises(SystemExit) as end:
         run("--schedule=train")
     assert end.value.code == (
-        "mnist_estimator.py: TF_CONFIG is for --schedule train_and_evaluate; unset it to train"
+        "mnist_estimator.py: TF_CONFIG is for --schedule train_and_evaluate; "
+        "unset TF_CONFIG to run --schedule=train"
     )
     monkeypatch.setenv("TF_CONFIG", "{")
     with pytest.raises(SystemExit, match="TF_CONFIG is not JSON"):
@@ -178,12 +214,10 @@ def make_experiment(mnist_data):
     """`experiment_fn` that reads this data, and keeps how it was asked to."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         asked = []
-        monkeypatch.setattr(
-            mnist_estimator, "read_data_sets", lambda *args: asked.append(args) or mnist_data
-        )
+        monkeypatch.setattr(mnist, "read_data_sets", lambda *args: asked.append(args) or mnist_data)
 
         def make(model_dir, params=None, **arguments):
-            run_config = RunConfig(str(model_dir))
+            run_config = RunConfig(model_dir=str(model_dir))
             experiment = mnist_estimator.experiment_fn(
                 run_config, params or get_hparams(), **arguments
             )
@@ -196,27 +230,43 @@ def test_the_experiment_has_what_it_is_given(make_experiment, tmp_path):
     params = get_hparams(train_steps=7, min_eval_frequency=3, batch_size=64, n_classes=47)
     experiment, asked = make_experiment(tmp_path, params, data_dir="data", export_dir="export")
     assert asked == ("data", 47)
-    assert (experiment.train_steps, experiment.min_eval_frequency) == (7, 3)
-    assert (experiment.eval_steps, experiment.eval_name) == (None, None)
-    assert experiment.export_dir == "export"
-    assert experiment.serving_input_receiver_fn is inputs.serving_input_receiver_fn
+    assert (experiment.train_steps, experiment._min_eval_frequency) == (7, 3)
+    assert (experiment.eval_steps, experiment._eval_name) == (None, "")
+    assert (experiment._evaluation, experiment._eval_delay_secs) == (Evaluation, 0)
+    assert experiment._export_dir == "export"
+    assert experiment._serving_input_receiver_fn is inputs.serving_input_receiver_fn
     assert experiment.estimator.model_dir == str(tmp_path)
-    assert experiment.estimator.params == params
-    images, labels = first_batch(experiment.train_input_fn, experiment.train_hooks)
+    assert experiment.estimator.params.values() == params.values()
+    images, labels = first_batch(experiment._train_input_fn, experiment._train_monitors)
     assert (images.shape, labels.shape) == ((64, 28, 28), (64,))
 
 
-@pytest.mark.parametrize(("eval_split", "eval_name"), [("test", None), ("validation",) * 2])
+@pytest.mark.parametrize(("eval_split", "eval_name"), [("test", ""), ("validation", "validation")])
 def test_evaluations_see_the_split_and_go_to_its_directory(
     make_experiment, tmp_path, mnist_data, eval_split, eval_name
 ):
     experiment, asked = make_experiment(tmp_path, eval_split=eval_split)
     assert asked == ("./mnist_data", 10)
-    assert experiment.eval_name == eval_name
-    images, labels = first_batch(experiment.eval_input_fn, experiment.eval_hooks)
+    assert experiment._eval_name == eval_name
+    images, labels = first_batch(experiment._eval_input_fn, experiment._eval_hooks)
     split = getattr(mnist_data, eval_split)
     np.testing.assert_array_equal(images, split.images[: mnist_estimator.EVAL_BATCH_SIZE])
     np.testing.assert_array_equal(labels, split.labels[: mnist_estimator.EVAL_BATCH_SIZE])
+
+
+def test_an_evaluations_batch_is_that_of_the_readme():
+    assert mnist_estimator.EVAL_BATCH_SIZE == 250
+
+
+def keep_calls(monkeypatch, module, name, calls):
+    """Makes a function or class of a module keep the arguments of its calls in `calls`."""
+    original = getattr(module, name)
+
+    def call(*args):
+        calls.append((name, *args))
+        return original(*args)
+
+    monkeypatch.setattr(module, name, call)
 
 
 @pytest.mark.parametrize("summary_images", [True, False])
@@ -224,49 +274,55 @@ def test_evaluations_see_the_split_and_go_to_its_directory(
 def test_what_tensorboard_gets_goes_beside_the_curves(
     make_experiment, tmp_path, monkeypatch, summary_images, eval_split
 ):
-    params = get_hparams(train_steps=9, batch_size=64)
-    calls = []
-    for name in ("ProgressHook", "RunSummaryHook", "EvaluationSummaryHook", "get_estimator"):
-        original = getattr(mnist_estimator, name)
-
-        def call(*args, name=name, original=original):
-            calls.append((name, *args))
-            return original(*args)
-
-        monkeypatch.setattr(mnist_estimator, name, call)
+    params, calls = get_hparams(train_steps=9, batch_size=64), []
+    keep_calls(monkeypatch, hooks, "ProgressHook", calls)
+    keep_calls(monkeypatch, summaries, "RunSummaryHook", calls)
     experiment, _ = make_experiment(
         tmp_path, params, summary_images=summary_images, eval_split=eval_split
     )
     eval_dir = str(tmp_path / ("eval" if eval_split == "test" else "eval_validation"))
     assert calls == [
-        ("get_estimator", calls[0][1], params, summary_images),
-        ("ProgressHook", 9, "batch_loss", "batch_accuracy", 64, str(tmp_path)),
+        ("ProgressHook", 9, 64, str(tmp_path)),
         ("RunSummaryHook", eval_dir, params.values()),
-        ("EvaluationSummaryHook", eval_dir, summary_images),
     ]
-    with tf.Graph().as_default():
-        tf.compat.v1.train.create_global_step()
-        features, labels = tf.zeros([4, 28, 28], tf.uint8), tf.zeros([4], tf.uint8)
-        experiment.estimator.model_fn(features, labels, "train", experiment.estimator.config)
-        summaries = tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.SUMMARIES)
-    assert any(tensor.op.type == "ImageSummary" for tensor in summaries) == summary_images
+    calls.clear()
+    keep_calls(monkeypatch, model, "EvaluationSummaryHook", calls)
+    estimator = experiment.estimator
+    for mode in (ModeKeys.TRAIN, ModeKeys.EVAL):
+        with tf.Graph().as_default():
+            tf.compat.v1.train.create_global_step()
+            features, labels = tf.zeros([4, 28, 28], tf.uint8), tf.zeros([4], tf.uint8)
+            estimator.model_fn(features, labels, mode, estimator.config)
+            operations = tf.compat.v1.get_default_graph().get_operations()
+        has_images = any(operation.type == "ImageSummary" for operation in operations)
+        assert has_images == (summary_images and mode == ModeKeys.TRAIN)
+    [(_, output_dir, *_, with_images)] = calls
+    assert (output_dir, with_images) == (eval_dir, summary_images)
+
+
+@pytest.mark.parametrize(("available", "precision"), [(True, "bfloat16"), (False, "float32")])
+def test_hparams_of_tensorboard_have_the_precision_that_was_used(
+    make_experiment, tmp_path, monkeypatch, available, precision
+):
+    calls = []
+    monkeypatch.setattr(model, "has_bfloat16", lambda: available)
+    keep_calls(monkeypatch, summaries, "RunSummaryHook", calls)
+    params = get_hparams(precision="bfloat16")
+    experiment, _ = make_experiment(tmp_path, params)
+    assert calls[0][2] == {**params.values(), "precision": precision}
+    assert experiment.estimator.params.precision == "bfloat16"
 
 
 def test_a_worker_writes_no_events(make_experiment, tmp_path, monkeypatch):
     cluster = {"chief": ["a:1"], "worker": ["b:1"], "ps": ["c:1"]}
     tf_config = {"cluster": cluster, "task": {"type": "worker", "index": 0}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(tf_config))
-    output_dirs = []
-    original = mnist_estimator.ProgressHook
-    monkeypatch.setattr(
-        mnist_estimator,
-        "ProgressHook",
-        lambda *args: output_dirs.append(args[4]) or original(*args),
-    )
+    calls = []
+    keep_calls(monkeypatch, hooks, "ProgressHook", calls)
     experiment, _ = make_experiment(tmp_path)
-    names = [type(hook).__name__ for hook in experiment.train_hooks]
+    names = [type(hook).__name__ for hook in experiment._train_monitors]
     assert names == ["IteratorInitializerHook", "ProgressHook"]
-    assert output_dirs == [None]
+    assert calls == [("ProgressHook", 5000, 128, None)]
 
 
 def test_output_of_a_run(finished_run):
