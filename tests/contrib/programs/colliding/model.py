@@ -4,9 +4,7 @@ from tensorflow.contrib import layers
 
 def model_fn(features, labels, mode, params):
     rows = tf.layers.dense(features, params.units, activation=tf.nn.relu, name="dense")
-    rows = tf.layers.dropout(
-        rows, params.dropout, training=mode == tf.contrib.learn.ModeKeys.TRAIN
-    )
+    rows = tf.layers.dropout(rows, params.dropout, training=mode == tf.contrib.learn.ModeKeys.TRAIN)
     cell = tf.contrib.rnn.MultiRNNCell(
         [tf.contrib.rnn.DropoutWrapper(tf.contrib.rnn.GRUCell(params.units)) for _ in range(2)]
     )
