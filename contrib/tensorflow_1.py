@@ -51,7 +51,7 @@ def _silence(tf):
     from tensorflow.python.platform import flags
 
     tf.get_logger().addFilter(lambda record: " is deprecated" not in str(record.msg))
-    warnings.filterwarnings("ignore", ".* is deprecated and will be removed in a future version")
+    warnings.filterwarnings("ignore", ".* will be removed in a future version")
     flags._logging = types.SimpleNamespace(warning=lambda message: None)  # of renamed arguments
 
 
