@@ -6,7 +6,7 @@ It was `tensorflow.examples.tutorials.mnist.input_data` and `tf.contrib.learn.da
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from contrib.learn.datasets import mnist
+import contrib.learn.datasets.mnist as mnist
 
 
 class DataSet:

@@ -8,6 +8,7 @@ from contrib import legacy_seq2seq, rnn, seq2seq
 LOGITS = np.random.RandomState(0).normal(size=[2, 3, 4]).astype(np.float32)
 TARGETS = np.array([[0, 1, 2], [3, 2, 1]])
 WEIGHTS = np.array([[1, 1, 0], [1, 0.5, 0]], np.float32)
+ARRAYS = (LOGITS, TARGETS, WEIGHTS)
 PROBABILITIES = np.exp(LOGITS) / np.exp(LOGITS).sum(-1, keepdims=True)
 LOSSES = WEIGHTS * -np.log(np.take_along_axis(PROBABILITIES, TARGETS[..., None], -1)[..., 0])
 
@@ -21,14 +22,17 @@ def run(function):
 
 
 def test_the_loss_of_sequences_is_the_mean_that_is_asked_for():
-    arrays = (LOGITS, TARGETS, WEIGHTS)
+
+    def get_loss(*over):
+        return run(lambda: seq2seq.sequence_loss(*map(tf.constant, ARRAYS), *over))
+
     for over_time, over_batch, axis in (
         (True, True, None),
         (True, False, 1),
         (False, True, 0),
         (False, False, ()),
     ):
-        loss = run(lambda over=(over_time, over_batch): seq2seq.sequence_loss(*arrays, *over))
+        loss = get_loss(over_time, over_batch)
         expected = LOSSES if axis == () else LOSSES.sum(axis) / (WEIGHTS.sum(axis) + 1e-12)
         np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
@@ -36,7 +40,7 @@ def test_the_loss_of_sequences_is_the_mean_that_is_asked_for():
 def test_the_loss_of_sequences_takes_another_loss_function():
     loss = run(
         lambda: seq2seq.sequence_loss(
-            LOGITS, TARGETS, WEIGHTS, softmax_loss_function=lambda labels, logits: tf.ones([6])
+            *map(tf.constant, ARRAYS), softmax_loss_function=lambda labels, logits: tf.ones([6])
         )
     )
     assert loss == pytest.approx(1)
@@ -48,7 +52,7 @@ def test_sequences_of_another_shape_are_an_error():
 
 
 def test_the_losses_of_lists_are_those_of_each_example():
-    lists = [list(np.moveaxis(array, 1, 0)) for array in (LOGITS, TARGETS, WEIGHTS)]
+    lists = [list(np.moveaxis(array, 1, 0)) for array in ARRAYS]
     expected = LOSSES.sum(1) / WEIGHTS.sum(1)
     for loss, value in (
         (lambda: legacy_seq2seq.sequence_loss_by_example(*lists), expected),
