@@ -155,7 +155,7 @@ def test_what_makes_no_experiment_is_an_error(run_config):
     with pytest.raises(TypeError, match='Experiment builder "experiment_fn" is not callable'):
         learn_runner.run("experiment_fn", run_config=run_config)
     for arguments in ({"run_config": run_config}, {"output_dir": "model"}):
-        with pytest.raises(TypeError, match="did not return an Experiment instance, got .*str"):
+        with pytest.raises(TypeError, match="did not return an Experiment instance"):
             learn_runner.run(lambda *args, **kwargs: "not an Experiment", **arguments)
 
 
