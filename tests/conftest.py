@@ -12,8 +12,10 @@ from absl import flags
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import predict
+from contrib.learn import RunConfig
 from contrib.learn.datasets import mnist
 from hooks import IteratorInitializerHook
+from tf_estimator import Estimator, EstimatorSpec
 
 ROOT = pathlib.Path(__file__).parent.parent
 MODEL_DIR_2017 = ROOT / "tests" / "model_dir_2017"
@@ -210,3 +212,23 @@ def save_checkpoints(directory, *steps):
         for step in steps:
             path = str(directory / "model.ckpt")
             saver.save(session, path, global_step=step, write_meta_graph=False)
+
+
+def make_tiny_estimator(model_dir, params=None, **run_config):
+    """An Estimator of a few numbers that go to zero; it takes no time, and any params."""
+
+    def model_fn(features, labels, mode):
+        weights = tf.compat.v1.get_variable("weights", initializer=tf.ones([10]))
+        loss = tf.reduce_mean(weights**2)
+        optimizer = tf.compat.v1.train.GradientDescentOptimizer(0.1)
+        return EstimatorSpec(
+            mode,
+            loss=loss,
+            predictions={"sum": tf.reduce_sum(weights) + features},
+            train_op=optimizer.minimize(loss, tf.compat.v1.train.get_global_step()),
+            eval_metric_ops={"mean": tf.compat.v1.metrics.mean(features)},
+        )
+
+    run_config = {"save_checkpoints_steps": 2, "log_step_count_steps": None, **run_config}
+    config = RunConfig(model_dir=str(model_dir), **run_config)
+    return Estimator(model_fn, config=config, params=params)
