@@ -217,7 +217,7 @@ def save_checkpoints(directory, *steps):
 def make_tiny_estimator(model_dir, params=None, **run_config):
     """An Estimator of a few numbers that go to zero; it takes no time, and any params."""
 
-    def model_fn(features, labels, mode):
+    def model_fn(features, labels, mode, params):
         weights = tf.compat.v1.get_variable("weights", initializer=tf.ones([10]))
         loss = tf.reduce_mean(weights**2)
         optimizer = tf.compat.v1.train.GradientDescentOptimizer(0.1)
