@@ -94,6 +94,28 @@ def get_hparams(**values):
     ).override_from_dict(values)
 
 
+def get_session_config():
+    """Returns the configuration of this run's sessions; None leaves it to TensorFlow.
+
+    Training on one machine does two operations of one thread each at a time, or more on more cores,
+    because the threads of one operation wait for each other. See `model.towers`.
+    """
+    import tensorflow as tf
+
+    trains = FLAGS.schedule in ("train_and_evaluate", "train")
+    if not trains or os.environ.get("TF_CONFIG") or tf.config.list_physical_devices("GPU"):
+        return None
+    has_affinity = hasattr(os, "sched_getaffinity")  # Linux; `taskset` narrows it
+    n_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
+    config = tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=1,
+        inter_op_parallelism_threads=min(n_cores, 4),
+        allow_soft_placement=True,  # this option and the next are the Estimator's defaults
+    )
+    config.graph_options.rewrite_options.meta_optimizer_iterations = 1
+    return config if n_cores > 1 else None
+
+
 def run_experiment(argv):
     """Runs the Experiment with the schedule and the hyperparameters of the flags."""
     from contrib.learn.errors import UserError
@@ -108,7 +130,9 @@ def run_experiment(argv):
         # A schedule that only reads a model uses the saved hyperparameters.
         params = get_hparams() if trains else load_hparams(get_hparams(), model_dir)
         parse_hparams(params, FLAGS.hparams)
-        run_config = get_run_config(model_dir, FLAGS.seed, FLAGS.schedule, params)
+        run_config = get_run_config(
+            model_dir, FLAGS.seed, FLAGS.schedule, params, get_session_config()
+        )
         if FLAGS.schedule == "export":
             experiment = functools.partial(export_experiment_fn, export_dir=export_dir)
         else:
@@ -133,7 +157,7 @@ def run_experiment(argv):
         log_summary(f"trained to step {get_latest_step(result):,}", model_dir, start_time)
 
 
-def get_run_config(model_dir, seed, schedule, params):
+def get_run_config(model_dir, seed, schedule, params, session_config=None):
     """Returns the RunConfig of one machine or, from `TF_CONFIG`, of a task of a cluster.
 
     Raises:
@@ -148,6 +172,7 @@ def get_run_config(model_dir, seed, schedule, params):
             model_dir=model_dir,
             tf_random_seed=seed,
             save_checkpoints_steps=params.min_eval_frequency,
+            session_config=session_config,
         )
     except (TypeError, ValueError) as error:  # RunConfig reads TF_CONFIG, too
         raise UserError(f"TF_CONFIG: {' '.join(str(error).split())}") from error
@@ -254,4 +279,4 @@ def log_summary(outcome, model_dir, start_time):
 
 
 if __name__ == "__main__":
-    command_line.run(run_experiment, define_flags, check_flags)
+    command_line.run(run_experiment, define_flags, check_flags, get_session_config)

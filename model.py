@@ -25,7 +25,7 @@ def architecture(inputs, is_training, scope="MnistConvNet", n_classes=10):
     Returns:
       logits, float32 [B, n_classes].
     """
-    with tf.compat.v1.variable_scope(scope):
+    with tf.compat.v1.variable_scope(scope, reuse=tf.compat.v1.AUTO_REUSE):
         net = conv2d_and_max_pool(inputs, 20, "conv1")  # [B, 12, 12, 20]
         net = conv2d_and_max_pool(net, 40, "conv3")  # [B, 4, 4, 40]
         net = tf.reshape(net, [-1, 4 * 4 * 40])
@@ -34,6 +34,35 @@ def architecture(inputs, is_training, scope="MnistConvNet", n_classes=10):
             if is_training:
                 net = tf.nn.dropout(net, rate=0.5)
         return tf.cast(fully_connected(net, n_classes, "output"), tf.float32)
+
+
+def towers(inputs, n_towers, **arguments):
+    """Calls `architecture` for each of `n_towers` parts of the batch, with shared variables.
+
+    Two cores do two operations of one thread each faster than one operation of two threads, because
+    the threads of an operation wait for each other.
+
+    Args:
+      inputs: [B, 28, 28, 1]; B is static.
+      n_towers: how many parts.
+      **arguments: see `architecture`.
+
+    Returns:
+      logits, float32 [B, n_classes].
+    """
+    if n_towers == 1:
+        return architecture(inputs, **arguments)
+    ends = [inputs.shape[0] * number // n_towers for number in range(n_towers + 1)]
+    parts = tf.split(inputs, np.diff(ends))
+    return tf.concat([architecture(part, **arguments) for part in parts], axis=0)
+
+
+def get_n_towers(config):
+    """Returns how many operations a session does at a time, if each has one thread; else 1."""
+    session_config = config and config.session_config
+    if not session_config or session_config.intra_op_parallelism_threads != 1:
+        return 1
+    return session_config.inter_op_parallelism_threads
 
 
 def conv2d_and_max_pool(inputs, filters, scope):
@@ -68,7 +97,16 @@ def get_weights_and_biases(shape, dtype):
     return tf.cast(weights, dtype), tf.cast(biases, dtype)
 
 
-def model_fn(features, labels, mode, params, config=None, *, eval_name="", summary_images=True):
+def model_fn(
+    features,
+    labels,
+    mode,
+    params,
+    config=None,
+    *,
+    eval_name="",
+    summary_images=True,
+):
     """The model function of the Estimator (blog: "Model function").
 
     Args:
@@ -77,7 +115,8 @@ def model_fn(features, labels, mode, params, config=None, *, eval_name="", summa
       labels: uint8 [B], or None in mode PREDICT.
       mode: `ModeKeys.TRAIN`, `EVAL` or `PREDICT`.
       params: `HParams`.
-      config: `RunConfig`; without it, an evaluation writes no summaries of its own.
+      config: `RunConfig`; its threads decide in how many parts a training step computes a batch.
+        Without `RunConfig` an evaluation writes no summaries of its own.
       eval_name: evaluations write to the directory `eval_<eval_name>`, or `eval` for "".
       summary_images: whether TensorBoard gets image summaries.
 
@@ -91,7 +130,11 @@ def model_fn(features, labels, mode, params, config=None, *, eval_name="", summa
         features = tf.squeeze(features, -1)
     inputs = tf.cast(features, tf.float32)[..., tf.newaxis] / 255  # [B, 28, 28, 1]
     inputs = tf.cast(inputs, get_precision(params))
-    logits = architecture(inputs, mode == ModeKeys.TRAIN, n_classes=params.n_classes)
+    if mode == ModeKeys.TRAIN:
+        n_towers = get_n_towers(config)
+        logits = towers(inputs, n_towers, is_training=True, n_classes=params.n_classes)
+    else:
+        logits = architecture(inputs, is_training=False, n_classes=params.n_classes)
     predictions = {
         "class": tf.argmax(logits, axis=-1),
         "probabilities": tf.nn.softmax(logits),

@@ -82,15 +82,16 @@ def end_on_signals(exit_process):
         signal.signal(number, lambda number, frame: exit_process(128 + number))
 
 
-def run(main, define_flags, check_flags):
+def run(main, define_flags, check_flags, get_session_config=lambda: None):
     """Runs a script: reads its flags, then imports TensorFlow, then calls `main(argv)`.
 
-    Wrong flags are told at once, because the import of TensorFlow takes seconds.
+    Wrong flags are told at once, because the import of TensorFlow takes seconds. For
+    `get_session_config` see `import_tensorflow`.
     """
     end_on_signals(os._exit)
     define_flags()
     check_flags(parse_flags(sys.argv))
-    import_tensorflow()
+    import_tensorflow(get_session_config)
     end_on_signals(sys.exit)
     set_up_logging()
     app.run(main, flags_parser=parse_flags)

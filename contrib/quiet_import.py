@@ -10,13 +10,17 @@ import tempfile
 import threading
 
 
-def import_tensorflow():
+def import_tensorflow(get_session_config=lambda: None):
     """Imports TensorFlow without its C++ and CUDA notices, unless the user asked for notices.
 
     Since 2.18 TensorFlow ignores TF_CPP_MIN_LOG_LEVEL for some notices of its import and of its
     first session. So file descriptor 2 leads to `tail` during both. `tail` writes nothing before
     the end of its input. When all went well, `tail` is killed, and the notices are gone. When the
     import raises, or C++ aborts the process, `tail` writes the notices.
+
+    Args:
+      get_session_config: called after the import; returns the `tf.compat.v1.ConfigProto` of the
+        first session, or None. The first session of a process fixes the threads of all sessions.
     """
     # tensorflow-estimator imports Keras; the user may have set another backend of Keras.
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -37,7 +41,8 @@ def import_tensorflow():
             with _before_signals(notices.kill):
                 import tensorflow as tf
 
-                with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+                config = get_session_config()
+                with tf.Graph().as_default(), tf.compat.v1.Session(config=config) as session:
                     session.run(tf.constant(0))
             notices.kill()
         finally:
