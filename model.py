@@ -50,6 +50,7 @@ def towers(inputs, n_towers, **arguments):
     Returns:
       logits, float32 [B, n_classes].
     """
+    n_towers = min(n_towers, inputs.shape[0])
     if n_towers == 1:
         return architecture(inputs, **arguments)
     ends = [inputs.shape[0] * number // n_towers for number in range(n_towers + 1)]

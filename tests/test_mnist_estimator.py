@@ -394,3 +394,44 @@ def test_a_users_mistake_is_a_line_and_trains_nothing(tmp_path, flag, message):
 def test_both_entries_can_be_imported_in_one_process():
     code = "import mnist_estimator, predict; mnist_estimator.define_flags()"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.fixture
+def session_config(set_flags, monkeypatch):
+    """A function that returns the session's configuration for flags and a number of cores."""
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+
+    def get(*arguments, n_cores=2):
+        set_flags(mnist_estimator, *arguments)
+        cores = range(n_cores)
+        monkeypatch.setattr(mnist_estimator.os, "sched_getaffinity", lambda _: cores, raising=False)
+        return mnist_estimator.get_session_config()
+
+    return get
+
+
+@pytest.mark.parametrize(("n_cores", "n_operations"), [(2, 2), (4, 4), (16, 4)])
+def test_training_does_operations_of_one_thread_side_by_side(session_config, n_cores, n_operations):
+    config = session_config("--schedule=train", n_cores=n_cores)
+    assert config.intra_op_parallelism_threads == 1
+    assert config.inter_op_parallelism_threads == n_operations
+    assert config.allow_soft_placement
+
+
+@pytest.mark.parametrize("schedule", ["evaluate", "export"])
+def test_a_schedule_that_does_not_train_has_the_threads_of_tensorflow(session_config, schedule):
+    assert session_config(f"--schedule={schedule}") is None
+
+
+def test_one_core_has_the_threads_of_tensorflow(session_config):
+    assert session_config(n_cores=1) is None
+
+
+def test_a_task_of_a_cluster_has_the_threads_of_tensorflow(session_config, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "{}")
+    assert session_config() is None
+
+
+def test_a_gpu_has_the_threads_of_tensorflow(session_config, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    assert session_config() is None

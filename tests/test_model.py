@@ -343,3 +343,35 @@ def test_bfloat16_needs_a_processor_that_has_it(
     assert [(message in text, times) for text, times in messages] == (
         [(True, 1)] if message else []
     )
+
+
+def session_config(n_threads, n_operations):
+    return tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=n_threads, inter_op_parallelism_threads=n_operations
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "n_towers"),
+    [(None, 1), (session_config(0, 0), 1), (session_config(2, 2), 1), (session_config(1, 3), 3)],
+)
+def test_a_session_with_one_thread_for_an_operation_computes_a_batch_in_parts(config, n_towers):
+    run_config = RunConfig(model_dir="model", session_config=config)
+    assert model.get_n_towers(run_config) == n_towers
+
+
+def test_a_model_without_a_run_config_has_one_tower():
+    assert model.get_n_towers(None) == 1
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 8])
+def test_towers_share_their_variables_and_give_the_logits_of_the_whole_batch(batch_size):
+    images = np.random.default_rng(0).random([batch_size, 28, 28, 1], np.float32)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        inputs = tf.constant(images)
+        logits = [model.towers(inputs, n, is_training=False) for n in (1, 2, 3)]
+        session.run(tf.compat.v1.global_variables_initializer())
+        one, *others = session.run(logits)
+        assert len(tf.compat.v1.trainable_variables()) == 10
+    for other in others:
+        np.testing.assert_allclose(other, one, atol=1e-6)
