@@ -1,11 +1,6 @@
 """The same job with Keras: `model.fit` and its own callbacks, as the Keras guides write it.
 
-With --tuned, as fast as it was found to get on two cores, Keras 3.15.1 (processor time of a step,
-on a loaded machine: as documented 28.3 ms):
-
-- kept: jit_compile=False, steps_per_execution=10: 25.8 ms
-- kept: numbers of images shuffled and whole batches gathered, as in the project: 24.0 ms
-- not kept: ReLU after the pooling: 23.8 ms, no difference
+Each of CHOICES may make it faster; `run.py --choices` measures which do on the machine at hand.
 """
 
 import argparse
@@ -17,22 +12,31 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import tensorflow as tf
-from idx import read_mnist
 from keras import layers
+from mnist_arrays import read_mnist
 
 EVAL_FREQUENCY = 100  # steps between two checkpoints and between two evaluations
 BATCH_SIZE, EVAL_BATCH_SIZE = 128, 1000
+CHOICES = (
+    "no_jit",  # jit_compile=False
+    "steps_per_execution",  # 10 steps in one call
+    "gather",  # shuffles numbers of images and gathers whole batches
+    "relu_after_pooling",
+)
 
 
-def build_model():
+def build_model(relu_after_pooling):
+    def conv2d_and_max_pool(filters):
+        if relu_after_pooling:
+            return [layers.Conv2D(filters, 5), layers.MaxPooling2D(2), layers.ReLU()]
+        return [layers.Conv2D(filters, 5, activation="relu"), layers.MaxPooling2D(2)]
+
     return keras.Sequential(
         [
             keras.Input([28, 28, 1]),
             layers.Rescaling(1 / 255),
-            layers.Conv2D(20, 5, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Conv2D(40, 5, activation="relu"),
-            layers.MaxPooling2D(2),
+            *conv2d_and_max_pool(20),
+            *conv2d_and_max_pool(40),
             layers.Flatten(),
             layers.Dense(256, activation="relu"),
             layers.Dropout(0.5),
@@ -75,16 +79,18 @@ def main():
     parser.add_argument("--output_dir", required=True)
     parser.add_argument("--train_steps", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tuned", action="store_true", help="as fast as it gets on a CPU")
+    parser.add_argument("--choices", nargs="*", default=[], choices=CHOICES)
     args = parser.parse_args()
 
     keras.utils.set_random_seed(args.seed)
     train, test = ((images[..., None], labels) for images, labels in read_mnist(args.data_dir))
     test_batches = tf.data.Dataset.from_tensor_slices(test).batch(EVAL_BATCH_SIZE)
-    train_batches = get_gathered_batches(train) if args.tuned else get_batches(train)
+    train_batches = (get_gathered_batches if "gather" in args.choices else get_batches)(train)
 
-    model = build_model()
-    tuning = {"jit_compile": False, "steps_per_execution": 10} if args.tuned else {}
+    model = build_model("relu_after_pooling" in args.choices)
+    tuning = {"jit_compile": False} if "no_jit" in args.choices else {}
+    if "steps_per_execution" in args.choices:
+        tuning["steps_per_execution"] = 10
     model.compile(
         optimizer=keras.optimizers.Adam(0.002),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -1,6 +1,9 @@
 """Runs this project and its peers on the same job, in turn, and prints a Markdown table.
 
-    python benchmarks/run.py --runs 5
+    python benchmarks/run.py --runs 5 --choices
+
+--choices first measures Keras and PyTorch with each of their choices alone and with all together.
+The fastest of each is the rival in the table.
 
 The first run makes two virtual environments beside it: one from the project's requirements.txt for
 the project and Keras, one from benchmarks/requirements.txt for PyTorch, whose SummaryWriter would
@@ -32,8 +35,11 @@ IDLE = 0.03  # other processes' share of all cores, at most, in a round that may
 COMMANDS = {
     "this project": [TENSORFLOW_PYTHON, PROJECT / "mnist_estimator.py"],
     "Keras, as documented": [TENSORFLOW_PYTHON, BENCHMARKS / "keras_mnist.py"],
-    "Keras, tuned": [TENSORFLOW_PYTHON, BENCHMARKS / "keras_mnist.py", "--tuned"],
     "PyTorch": [TORCH_PYTHON, BENCHMARKS / "torch_mnist.py"],
+}
+CHOICES = {
+    "Keras, as documented": ["no_jit", "steps_per_execution", "gather", "relu_after_pooling"],
+    "PyTorch": ["replicas", "compile", "large_evaluations"],
 }
 BFLOAT16_COMMANDS = {
     "this project": COMMANDS["this project"],
@@ -55,12 +61,15 @@ def main():
     parser.add_argument("--runs", type=int, default=2, help="rounds; 5 for numbers to quote")
     parser.add_argument("--train_steps", type=int, default=5000)
     parser.add_argument("--bfloat16", action="store_true", help="compare runs in bfloat16")
+    parser.add_argument("--choices", action="store_true", help="find the fastest rivals first")
     parser.add_argument("--data_dir", default=PROJECT / "mnist_data", type=pathlib.Path)
     args = parser.parse_args()
 
     make_virtual_environment(TENSORFLOW_PYTHON, PROJECT / "requirements.txt")
     make_virtual_environment(TORCH_PYTHON, BENCHMARKS / "requirements.txt")
     commands = BFLOAT16_COMMANDS if args.bfloat16 else COMMANDS
+    if args.choices:
+        commands = {**commands, **find_fastest_rivals(args)}
     results = {name: [] for name in commands}
     shares = []  # of each round
     for seed in range(1, args.runs + 1):
@@ -75,6 +84,41 @@ def main():
             shares[-1] = max(shares[-1], share)
         print("idle" if shares[-1] <= IDLE else "NOT idle", file=sys.stderr)
     print_table(results, shares, args)
+
+
+def find_fastest_rivals(args):
+    """Returns `{name: command}` of each peer with the choices that make its job fastest here.
+
+    Each round measures the peer as documented, with each choice alone, and with all choices that
+    were faster alone. Two rounds of a fifth of the steps.
+    """
+    rivals = {}
+    short = argparse.Namespace(**{**vars(args), "train_steps": args.train_steps // 5})
+    for name, choices in CHOICES.items():
+
+        def seconds(chosen, name=name):
+            command = [*COMMANDS[name], "--choices", *chosen]
+            try:
+                runs = [measure(name, command, seed, short)["wall time"] for seed in (1, 2)]
+            except SystemExit as error:  # such as torch.compile without a compiler
+                print(f"{name}, {' '.join(chosen)}: {str(error).splitlines()[-1]}")
+                return float("inf")
+            print(f"{name}, {' '.join(chosen) or 'no choice'}: {min(runs):.1f} s", flush=True)
+            return min(runs)
+
+        times = {(): seconds(())}
+        times.update({(choice,): seconds((choice,)) for choice in choices})
+        faster = tuple(choice for choice in choices if times[choice,] < times[()])
+        if len(faster) > 1:
+            times[faster] = seconds(faster)
+        fastest = min(times, key=times.get)
+        if fastest:
+            rivals[f"{name.partition(',')[0]}, {' '.join(fastest)}"] = [
+                *COMMANDS[name],
+                "--choices",
+                *fastest,
+            ]
+    return rivals
 
 
 def with_others_share(function, *args):

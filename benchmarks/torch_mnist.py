@@ -10,20 +10,27 @@ Milliseconds a step on two cores, PyTorch 2.13.0, medians of five interleaved ti
 - kept: evaluations in inference_mode with batches of 250, 0.58 s of processor time; 100 the same,
   500 0.62 s, 1,000 0.86 s, all at once 1.05 s
 
-On a GPU the images lie in its memory, a step is a CUDA graph and an evaluation one batch.
+Each of CHOICES may make it faster; `run.py --choices` measures which do on the machine at hand. On
+a GPU the images lie in its memory, a step is a CUDA graph and an evaluation one batch.
 """
 
 import argparse
+import concurrent.futures
 import json
 import os
 import time
 
 import torch
-from idx import read_mnist
+from mnist_arrays import read_mnist
 from torch import nn
 from torch.nn import functional
 from torch.utils.tensorboard import SummaryWriter
 
+CHOICES = (
+    "replicas",  # half a batch in each of two threads, one thread for an operation
+    "compile",  # torch.compile; it needs a C++ compiler
+    "large_evaluations",  # 1,000 images in a batch of an evaluation
+)
 EVAL_FREQUENCY = 100  # steps between two checkpoints and between two evaluations
 BATCH_SIZE, EVAL_BATCH_SIZE = 128, 250
 
@@ -84,6 +91,7 @@ def main():
     parser.add_argument("--train_steps", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bfloat16", action="store_true")
+    parser.add_argument("--choices", nargs="*", default=[], choices=CHOICES)
     args = parser.parse_args()
 
     torch.manual_seed(args.seed)
@@ -97,15 +105,19 @@ def main():
         )
         for images, labels in read_mnist(args.data_dir)
     )
-    eval_batch_size = len(test[1]) if device == "cuda" else EVAL_BATCH_SIZE
+    eval_batch_size = 1000 if "large_evaluations" in args.choices else EVAL_BATCH_SIZE
+    if device == "cuda":
+        eval_batch_size = len(test[1])
     model = build_model().to(device)
     optimizer = torch.optim.Adam(
         model.parameters(), lr=0.002, fused=True, capturable=device == "cuda"
     )
 
+    network = torch.compile(model) if "compile" in args.choices else model
+
     def forward(images):
         with torch.autocast(device, torch.bfloat16, enabled=args.bfloat16):
-            return model(images).float()
+            return network(images).float()
 
     def train_step(images, labels):
         loss = functional.cross_entropy(forward(images), labels)
@@ -113,6 +125,23 @@ def main():
         loss.backward()
         optimizer.step()
         return loss.detach()
+
+    replicas = concurrent.futures.ThreadPoolExecutor(2)
+
+    def train_step_of_replicas(images, labels):
+        def get_gradients(images, labels):
+            loss = functional.cross_entropy(forward(images), labels)
+            return loss.detach(), torch.autograd.grad(loss, list(model.parameters()))
+
+        halves = list(replicas.map(get_gradients, images.chunk(2), labels.chunk(2)))
+        for parameter, *gradients in zip(model.parameters(), *(half[1] for half in halves)):
+            parameter.grad = (gradients[0] + gradients[1]) / 2
+        optimizer.step()
+        return (halves[0][0] + halves[1][0]) / 2
+
+    if "replicas" in args.choices:
+        torch.set_num_threads(1)
+        train_step = train_step_of_replicas
 
     @torch.inference_mode()
     def evaluate():
