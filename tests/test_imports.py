@@ -7,12 +7,12 @@ from conftest import PRODUCT_FILES, get_module
 
 # Each layer imports layers below it only. A package is one layer.
 LAYERS = (
-    ("mnist_estimator", "predict"),
+    ("predict",),
+    ("mnist_estimator",),
     ("model", "inputs"),
     ("hooks",),
-    ("summaries", "handwriting"),
+    ("summaries", "handwriting", "command_line"),
     ("contrib",),
-    ("command_line",),
     ("tf_estimator",),
 )
 MODULES = {get_module(path): path for path in PRODUCT_FILES}
