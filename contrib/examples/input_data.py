@@ -40,7 +40,7 @@ class DataSet:
         if dtype not in (tf.float32, tf.uint8):
             raise TypeError(f"DataSet: dtype {dtype.name} has to be uint8 or float32")
         if reshape:
-            images = images.reshape(len(images), -1)
+            images = images.reshape(len(images), np.prod(images.shape[1:]))
         if dtype == tf.float32:
             images = images.astype(np.float32) * np.float32(1 / 255)
         self.images, self.labels = images, labels

@@ -23,14 +23,16 @@ def test_images_are_floats_in_rows_and_labels_are_classes(datasets, mnist_data):
 
 
 def test_labels_are_one_hot_and_images_square_bytes_if_asked_for(mnist_data):
-    datasets = read_data_sets(
-        BUNDLED_DATA_DIR, one_hot=True, dtype=np.uint8, reshape=False, validation_size=0
-    )
-    assert datasets.train.images.shape == (60000, 28, 28, 1)
-    assert datasets.validation.num_examples == 0
+    datasets = read_data_sets(BUNDLED_DATA_DIR, one_hot=True, dtype=np.uint8, reshape=False)
+    assert datasets.train.images.shape == (55000, 28, 28, 1)
     np.testing.assert_array_equal(datasets.test.images[..., 0], mnist_data.test.images)
     np.testing.assert_array_equal(datasets.test.labels.argmax(1), mnist_data.test.labels)
     assert datasets.test.labels.sum() == datasets.test.num_examples
+
+
+def test_all_training_images_train_without_validation():
+    train, validation, _ = read_data_sets(BUNDLED_DATA_DIR, dtype=np.uint8, validation_size=0)
+    assert (train.num_examples, validation.images.shape) == (60000, (0, 784))
 
 
 def test_batches_come_in_order_without_shuffling_and_go_on_in_the_next_epoch():
