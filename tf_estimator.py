@@ -134,7 +134,7 @@ def _init_run_config(config, tf_config):
 
 def _is_across_machines(config):
     # A RunConfig without a strategy does not have the attribute.
-    return getattr(config, "_distribute_coordinator_mode", None) is not None
+    return getattr(config, "_distribute_coordinator_mode", None) == "independent_worker"
 
 
 def _train_and_evaluate(estimator, train_spec, eval_spec, executor_cls):
