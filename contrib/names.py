@@ -26,8 +26,8 @@ REPLACEMENTS = {
     "learn.MetricSpec": "eval_metric_ops of tf.estimator.EstimatorSpec",
     "learn.ModelFnOps": "tf.estimator.EstimatorSpec",
     "predictor": "tf.saved_model.loader.load",
-    "slim": "the package tf_slim, which has most of layers, framework and metrics, too: "
-    "pip install tf_slim",
+    "slim": "the package tf_slim (pip install tf_slim), which also has most of layers, framework "
+    "and metrics",
     "timeseries": "the package statsmodels",
 }
 

@@ -1,5 +1,6 @@
 """Shows a program's errors as they would be without us, and those of ours in one line."""
 
+import importlib
 import os
 import re
 import runpy
@@ -9,7 +10,12 @@ import traceback
 from contrib.learn.errors import UserError
 from contrib.names import LostModule, LostName, explain
 
-_OURS = (os.path.dirname(os.path.abspath(__file__)), runpy.__file__, "<frozen ")
+# What stands between a program and its error: this package, and how Python runs and imports.
+_OURS = (
+    *(os.path.dirname(path) for path in (os.path.abspath(__file__), importlib.__file__)),
+    runpy.__file__,
+    "<frozen ",
+)
 
 
 def show(error_type, error, trace):
