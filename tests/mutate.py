@@ -20,13 +20,20 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIMEOUT = 300  # seconds
-# {product file: its test file}; tests mirror the packages.
-TESTS = {
-    str(path.relative_to(ROOT)): str(test.relative_to(ROOT))
-    for path in [*ROOT.glob("*.py"), *ROOT.glob("*/*.py"), *ROOT.glob("*/*/*.py")]
-    for test in [ROOT / "tests" / path.relative_to(ROOT).with_name(f"test_{path.name}")]
-    if test.exists()
-}
+PRODUCT_FILES = [
+    *ROOT.glob("*.py"),
+    *(path for package in ROOT.glob("*/__init__.py") for path in package.parent.rglob("*.py")),
+]
+
+
+def find_tests(path):
+    """Tests mirror the packages; a.py has test_a.py and, for example, test_a_of_programs.py."""
+    stem = path.parent.name if path.stem == "__init__" else path.stem
+    directory = ROOT / "tests" / path.relative_to(ROOT).parent
+    return sorted(str(test.relative_to(ROOT)) for test in directory.glob(f"test_{stem}*.py"))
+
+
+TESTS = {str(path.relative_to(ROOT)): find_tests(path) for path in PRODUCT_FILES}
 
 
 def find_mutations(names):
@@ -59,11 +66,9 @@ def run_tests(directory, tests):
 
 def is_caught(context, directory, name):
     """Whether a test of this file fails in this copy of the project, or does not end in time."""
-    tests = [TESTS[name]]
-    if name in ("mnist_estimator.py", "predict.py"):
-        tests.append(
-            "tests/command_line/test_command_line.py"
-        )  # has what both scripts do with flags
+    tests = list(TESTS[name])
+    if name in ("mnist_estimator.py", "predict.py"):  # has what both scripts do with flags
+        tests.append("tests/command_line/test_command_line.py")
     process = context.Process(target=run_tests, args=(directory, tests))
     process.start()
     process.join(TIMEOUT)
@@ -78,8 +83,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--mutants", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("files", nargs="*", default=list(TESTS))
+    parser.add_argument("files", nargs="*", default=[name for name in TESTS if TESTS[name]])
     options = parser.parse_args()
+    untested = sorted(name for name in TESTS if not TESTS[name])
+    print(f"without a test file of their own: {', '.join(untested)}")
     # Two mutants of one second and one size would share their bytecode.
     os.environ.update(PYTHONDONTWRITEBYTECODE="1", TF_CPP_MIN_LOG_LEVEL="3")
     context = multiprocessing.get_context("forkserver")
