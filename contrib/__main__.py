@@ -23,20 +23,27 @@ def run_file(path):
 
 
 def main():
-    del sys.argv[0]
-    if sys.argv[:1] in ([], ["-h"], ["--help"], ["-m"]) and len(sys.argv) < 2:
-        sys.exit(USAGE)
-    path = sys.argv[0]
-    if path != "-m":
-        if not os.path.isfile(path):
-            sys.exit(f"python -m contrib: there is no file {path}; {USAGE}")
-        contrib.install()
-        sys.path[0] = os.path.dirname(os.path.realpath(path))
-        run_file(path)
-    else:
-        contrib.install()
-        del sys.argv[0]
+    if sys.argv[1:2] in (["-h"], ["--help"]):
+        print(USAGE)
+        return
+    is_module = sys.argv[1:2] == ["-m"]
+    del sys.argv[: 1 + is_module]
+    if not sys.argv:
+        end(USAGE)
+    if not is_module and not os.path.isfile(sys.argv[0]):
+        end(f"python -m contrib: there is no file {sys.argv[0]}; {USAGE}")
+    contrib.install()
+    if is_module:
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = os.path.dirname(os.path.realpath(sys.argv[0]))
+        run_file(sys.argv[0])
+
+
+def end(message):
+    """Exits with 2 for a usage error, as Python does."""
+    print(message, file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -109,8 +109,11 @@ fail()
 
 def test_there_has_to_be_a_program(tmp_path):
     process = run_program(tmp_path / "none.py")
-    assert process.returncode == 1
+    assert process.returncode == run_program("-m").returncode == 2
     assert process.stderr.startswith(f"python -m contrib: there is no file {tmp_path / 'none.py'};")
+    process = run_program("--help")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.startswith("usage: python -m contrib PROGRAM.py ARGUMENTS")
 
 
 def test_install_gives_tensorflow_1_and_leaves_what_was_imported_before():
