@@ -1,9 +1,8 @@
-"""The one seam that finds tf.estimator, on TensorFlow 2.15 to 2.21.
+"""Finds tf.estimator on TensorFlow 2.15 to 2.21; `install` gives tf.estimator back to any program.
 
-TensorFlow 2.15 is the last release with `tf.estimator`. From 2.16 on, the same code still lives in
-the package `tensorflow-estimator` 2.15.0 (pure Python), once three things are bridged; see
-`_bridge`. Everything private that this project touches is in this file, and nothing of the rest of
-the project: taken alone, its `install` brings `tf.estimator` back to any program.
+TensorFlow 2.15 is the last release with `tf.estimator`. The package `tensorflow-estimator` 2.15.0
+(pure Python) still has the code. `_bridge` makes the package importable on TensorFlow 2.16 and
+later. This file needs no other file of the project, so it can be copied away.
 """
 
 import copy
@@ -22,7 +21,7 @@ OLDEST, NEWEST = (2, 15), (2, 21)
 
 if not OLDEST <= tuple(int(part) for part in tf.__version__.split(".")[:2]) <= NEWEST:
     raise SystemExit(
-        f"TensorFlow {tf.__version__} is outside the tested range 2.15 to 2.21; "
+        f"TensorFlow {tf.__version__} is outside the supported range 2.15 to 2.21; "
         'run: pip install "tensorflow>=2.15,<2.22"'
     )
 
@@ -30,15 +29,15 @@ if not OLDEST <= tuple(int(part) for part in tf.__version__.split(".")[:2]) <= N
 def _bridge():
     """Makes the package tensorflow-estimator importable; returns its `tf.estimator`.
 
-    Nothing of TensorFlow itself is changed: each stand-in is an entry in `sys.modules` for a module
-    that this TensorFlow does not have, or whose own imports it does not have.
+    TensorFlow itself stays as it is. Each stand-in is an entry in `sys.modules` for a module that
+    this TensorFlow does not have, or that cannot be imported with this TensorFlow.
     """
     if importlib.util.find_spec("tensorflow_estimator") is None:
         raise SystemExit(
             f"TensorFlow {tf.__version__} has no tf.estimator; "
             "run: pip install tensorflow-estimator==2.15.0"
         )
-    # An `import tensorflow_estimator` before this one has failed, and left half of the package.
+    # A failed `import tensorflow_estimator` leaves half of the package in sys.modules.
     if "tensorflow_estimator._api.v2.estimator" not in sys.modules:
         for name in [name for name in sys.modules if name.startswith("tensorflow_estimator")]:
             del sys.modules[name]
@@ -50,8 +49,8 @@ def _bridge():
         module.__getattr__ = functools.partial(_create_class, module)
         sys.modules[module.__name__] = module
 
-    # 2. The export decorator uses a constant that TensorFlow no longer has; the names are exported
-    #    already, in the package's _api.
+    # 2. The export decorator uses a constant that TensorFlow no longer has. The package's _api
+    #    exports the names already.
     export = types.ModuleType("tensorflow_estimator.python.estimator.estimator_export")
     export.estimator_export = lambda *names, **kwargs: _refuse_keras_3
     sys.modules[export.__name__] = export
@@ -83,7 +82,7 @@ def _create_class(module, name):
 
 
 def _refuse_keras_3(symbol):
-    """Makes what is built on Keras 2 say so, where it would fail with an AttributeError."""
+    """Makes an estimator that is built on Keras 2 say so, instead of an AttributeError."""
     needs_keras_2 = re.search(r"\.(head|canned\.(dnn|linear|rnn))", symbol.__module__)
     asked_for = os.environ.get("TF_USE_LEGACY_KERAS") in ("1", "true", "True")
     if not needs_keras_2 or (asked_for and importlib.util.find_spec("tf_keras")):
@@ -102,7 +101,7 @@ def _refuse_keras_3(symbol):
 
 
 def _init_run_config(config, tf_config):
-    """Sets up a RunConfig with a strategy, for one machine or as a task of `TF_CONFIG`'s cluster.
+    """Sets up a RunConfig with a strategy, for one machine or for a task of the cluster.
 
     Raises:
         ValueError: a strategy is given twice, or `remote_cluster`.
@@ -138,7 +137,7 @@ def _is_across_machines(config):
 
 
 def _train_and_evaluate(estimator, train_spec, eval_spec, executor_cls):
-    """Does this process's part of `train_and_evaluate` with a strategy across machines."""
+    """Does the part of this task in `train_and_evaluate` with a strategy across machines."""
     # Nothing public runs the coordinator.
     from tensorflow.python.distribute import distribute_coordinator
 
@@ -164,20 +163,20 @@ def _train_and_evaluate(estimator, train_spec, eval_spec, executor_cls):
 
 
 def _copy_for_task(estimator):
-    """Returns a copy of the Estimator whose config is that of the coordinator's worker context."""
+    """Returns a copy of the Estimator; its config follows the worker context of the coordinator."""
     # Nothing public tells the worker context.
     from tensorflow.python.distribute import distribute_coordinator_context
 
     context = distribute_coordinator_context.get_current_worker_context()
     estimator = copy.deepcopy(estimator)
-    # RunConfig has no public way to set what it otherwise reads from TF_CONFIG.
+    # RunConfig has no public way to set the properties that it reads from TF_CONFIG.
     config = estimator._config
     config._distribute_coordinator_mode = None  # else `train` would start a coordinator, too
     config._service = None
     config._task_type, config._task_id = context.task_type, context.task_id
     config._master = config._evaluation_master = context.master_target
     config._is_chief = context.is_chief
-    if context.task_type == "evaluator":  # it does not know of the other tasks
+    if context.task_type == "evaluator":  # the evaluator does not know the other tasks
         config._cluster_spec = tf.train.ClusterSpec({})
         config._num_ps_replicas = config._num_worker_replicas = 0
         config._global_id_in_cluster = None
@@ -214,9 +213,9 @@ TensorServingInputReceiver = _estimator.export.TensorServingInputReceiver
 
 
 def install():
-    """Puts `tf.estimator` back where programs look for it; TensorFlow 2.15 has it there.
+    """Puts `tf.estimator` where programs look for it; on TensorFlow 2.15 nothing changes.
 
-    As a program's first lines, `import tf_estimator; tf_estimator.install()`.
+    A program begins with `import tf_estimator; tf_estimator.install()`.
     """
     if hasattr(tf, "estimator"):
         return
