@@ -200,8 +200,9 @@ def test_a_predicate_of_continuous_eval_sees_that_there_is_no_new_checkpoint(tmp
 def test_a_wait_for_a_checkpoint_is_told_every_ten_minutes(tmp_path, clock, caplog):
     clock.function = lambda: len(clock.slept) == 12 and make_experiment(tmp_path).train()
     make_experiment(tmp_path).continuous_eval(delay_secs=0, throttle_delay_secs=100)
-    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert warnings == [f"{tmp_path} has no new checkpoint; waiting for one"] * 2
+    warnings = [record for record in caplog.records if record.levelname == "WARNING"]
+    texts = [record.getMessage() for record in warnings if record.name == "absl"]
+    assert texts == [f"{tmp_path} has no new checkpoint; waiting for one"] * 2
 
 
 def test_training_data_may_be_evaluated_continuously(tmp_path, clock):
