@@ -17,7 +17,7 @@ def get_anchors(path):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_relative_links_lead_to_files_and_headings(page):
-    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    text = re.sub(r"^    .*$", "", page.read_text(encoding="utf-8"), flags=re.M)  # code
     for path, anchor in LINK.findall(text):
         target = (page.parent / path).resolve()
         assert target.exists(), path
