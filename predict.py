@@ -20,6 +20,7 @@ from PIL import Image
 
 import command_line
 from command_line.hyperparameters import load_hparams
+from contrib.learn.datasets.mnist import IMAGE_SIZE
 from mnist_estimator import get_hparams
 
 FLAGS = flags.FLAGS
@@ -149,7 +150,7 @@ def predict_images(model_dir, paths, report):
             yield np.stack(batch)
 
     def input_fn():
-        signature = tf.TensorSpec([None, 28, 28], tf.uint8)
+        signature = tf.TensorSpec([None, IMAGE_SIZE, IMAGE_SIZE], tf.uint8)
         return tf.data.Dataset.from_generator(prepared_batches, output_signature=signature)
 
     hooks = [CheckpointCheckHook(checkpoint_path)]

@@ -1,4 +1,4 @@
-"""Distorts training images, each time they are seen, as another hand would have written them.
+"""Distorts the training images, so that they look like the digits of another hand.
 
 Simard, Steinkraus and Platt, "Best practices for convolutional neural networks applied to visual
 document analysis" (2003): affine and elastic distortions, in one displacement of the pixels.
@@ -9,10 +9,10 @@ import math
 import numpy as np
 import tensorflow as tf
 
-SIZE = 28
+from contrib.learn.datasets.mnist import IMAGE_SIZE as SIZE
 
-# The most of each kind; what an image gets is uniform between that and its negative. Chosen on the
-# validation images.
+# The largest distortion of each kind. An image gets a uniform amount between this value and its
+# negative. The values were chosen on the validation images.
 TURN = 0.15  # radians
 SLANT = 0.2  # of the height
 SCALE = 0.15  # of the width and of the height, each
@@ -21,13 +21,13 @@ BEND = 1  # pixels, at each point of the elastic grid
 STROKE = 1  # of the most that keeps the order of the greys
 
 GRID = 5  # points a side of the elastic grid, 7 pixels apart
-# So many images, others each epoch, share a displacement: to find out where a pixel comes from
-# takes longer than to fetch it.
+# SHARED images share one displacement, because the source of a pixel takes longer to compute than
+# the pixel takes to fetch. Each epoch groups the images anew.
 SHARED = 8
 
 
 def _fields():
-    """The displacements (y, x) of which distortions are sums, at their most.
+    """The largest displacements (y, x) of each kind; a distortion is a weighted sum of them.
 
     Returns float32 [N, 2 * 28 * 28].
     """
@@ -53,7 +53,7 @@ def _fields():
 def augment(images, seed):
     """Turns, slants, scales, shifts and bends images, and makes their strokes thicker or thinner.
 
-    Takes and returns uint8 [B, 28, 28], 0 is black; B is static. What it does depends on `seed`,
+    Takes and returns uint8 [B, 28, 28], 0 is black; B is static. The distortions depend on `seed`,
     int64 [2], only.
     """
     batch_size = images.shape[0]
