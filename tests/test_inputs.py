@@ -38,6 +38,16 @@ def test_an_epoch_has_each_training_image_once_in_a_fresh_order(small_mnist_data
     assert first != second
 
 
+def test_a_seed_gives_the_order_that_it_always_gave(mnist_data):
+    with tf.Graph().as_default():
+        tf.compat.v1.set_random_seed(1)
+        input_fn, hook = inputs.get_train_inputs(128, mnist_data)
+        _, next_labels = input_fn()
+        with tf.compat.v1.train.MonitoredSession(hooks=[hook]) as session:
+            labels = session.run(next_labels)
+    assert labels[:16].tolist() == [2, 2, 8, 9, 7, 8, 4, 7, 4, 3, 4, 4, 1, 7, 6, 2]
+
+
 def test_augmentation_is_off_unless_asked_for(small_mnist_data):
     [(images, _)], _ = batches(*inputs.get_train_inputs(100, small_mnist_data), n_batches=1)
     originals = {image.tobytes() for image in small_mnist_data.train.images}
