@@ -8,6 +8,8 @@ image."
 
 import collections
 import contextlib
+import gzip
+import itertools
 import json
 import os
 import pathlib
@@ -117,33 +119,36 @@ def find_images(arguments, report):
 
 
 def predict_images(model_dir, paths, report):
-    """Yields `(path, image, prediction)` for each image that can be read, all in one session.
+    """Yields `(path, image, prediction)` for each image that shows a digit, all in one session.
 
-    `image` is uint8 [28, 28]; `prediction` is the prediction of `model_fn` for one image.
+    `image` is uint8 [28, 28]; `prediction` has `class` and `probabilities` as `model_fn` has them.
     """
     import tensorflow as tf
 
     from contrib.learn.checkpoints import CheckpointCheckHook, find_whole_checkpoint
+    from handwriting.evidence import find_evidence, weigh
     from handwriting.images import prepare_image, read_image
 
     estimator = load_estimator(model_dir)
     checkpoint_path = find_whole_checkpoint(model_dir)
-    read = collections.deque()  # read, but not yet predicted: a few batches
+    mnist_images = read_mnist_images(500)
+    read = collections.deque()  # paths and readings, not yet predicted: a few batches
 
     def prepared_batches():
+        yield mnist_images
         batch, start_time = [], time.monotonic()
         for path in paths:
             try:
                 if path == "-" and sys.stdin is None:
                     raise ValueError("standard input is closed")
-                image = prepare_image(read_image(sys.stdin.buffer if path == "-" else path))
+                readings = prepare_image(read_image(sys.stdin.buffer if path == "-" else path))
             except ValueError as error:
                 report(path, error)
                 continue
-            read.append((path, image))
-            batch.append(image)
+            read.append((path, readings))
+            batch += [reading.image for reading in readings]
             # Nobody waits for the answers, and Ctrl-C not for a batch of photographs.
-            if len(batch) == 128 or time.monotonic() - start_time > 0.5:
+            if len(batch) >= 128 or time.monotonic() - start_time > 0.5:
                 yield np.stack(batch)
                 batch, start_time = [], time.monotonic()
         if batch:
@@ -151,11 +156,29 @@ def predict_images(model_dir, paths, report):
 
     def input_fn():
         signature = tf.TensorSpec([None, IMAGE_SIZE, IMAGE_SIZE], tf.uint8)
-        return tf.data.Dataset.from_generator(prepared_batches, output_signature=signature)
+        batches = tf.data.Dataset.from_generator(prepared_batches, output_signature=signature)
+        return batches.prefetch(1)  # images are prepared while the network reads others
 
     hooks = [CheckpointCheckHook(checkpoint_path)]
-    for prediction in estimator.predict(input_fn, None, hooks, checkpoint_path):
-        yield (*read.popleft(), prediction)
+    predictions = estimator.predict(input_fn, None, hooks, checkpoint_path)
+    mnist_logits = [next(predictions)["logits"] for _ in mnist_images]
+    usual = np.percentile(find_evidence(mnist_logits), 10)
+    for first in predictions:
+        path, readings = read.popleft()
+        of_page = [first, *itertools.islice(predictions, len(readings) - 1)]
+        chosen, prediction = weigh(readings, of_page, usual)
+        if chosen is None:
+            report(path, "no digit found")
+        else:
+            yield path, readings[chosen].image, prediction
+
+
+def read_mnist_images(n):
+    """Returns the first n images of the bundled validation split, uint8 [n, 28, 28]."""
+    from contrib.learn.datasets.mnist import BUNDLED_DATA_DIR, TRAIN_IMAGES
+
+    with gzip.open(BUNDLED_DATA_DIR / f"{TRAIN_IMAGES}.gz") as file:
+        return np.frombuffer(file.read(16 + n * 28 * 28)[16:], np.uint8).reshape(-1, 28, 28)
 
 
 def to_text(path, prediction, top_k):

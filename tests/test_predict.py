@@ -14,7 +14,7 @@ from PIL import Image
 import predict
 from contrib.learn import checkpoints
 from contrib.learn.errors import UserError
-from handwriting import images
+from handwriting import evidence, images
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +126,27 @@ def test_answers_come_while_the_other_images_are_read(digits, monkeypatch):
     for path, _, _ in predict.predict_images(str(MODEL_DIR_2017), paths, None):
         events.append(f"{path} is answered")
     assert events.index("a is answered") < events.index("last")
+
+
+def test_a_page_without_evidence_is_told(digits, tmp_path, run_predict, monkeypatch):
+    monkeypatch.setattr(evidence, "LEAST", 10)
+    page = np.full((240, 320), 255, np.uint8)
+    page[50:200, 150:160] = 0
+    Image.fromarray(page).save(tmp_path / "page.png")
+    status, output, errors = run_predict(tmp_path / "page.png", digits / "00.png")
+    assert (status, output) == (1, f"{digits}/00.png: 7 (100.0%)\n")
+    assert errors == f"{tmp_path}/page.png: no digit found\n"
+
+
+def test_show_draws_the_reading_that_answers(tmp_path, run_predict, mnist_data):
+    page = Image.new("L", (300, 200), 60)
+    light = Image.fromarray(60 + mnist_data.test.images[0] // 4 * 3)
+    page.paste(light.resize((140, 140)), (80, 30))
+    page.save(tmp_path / "chalk.png")
+    _, output, _ = run_predict("--show", tmp_path / "chalk.png")
+    *drawing, line = output.splitlines()
+    assert line.startswith(f"{tmp_path}/chalk.png: 7 (")
+    assert 30 < sum(character != " " for character in "".join(drawing)) < 100
 
 
 def test_json_is_an_object_a_line(digits, run_predict):
