@@ -1,4 +1,4 @@
-"""Images as a person would hand them to predict.py, made from MNIST test images.
+"""Images as a person would hand them to predict.py, made from MNIST images.
 
 Each variant takes a digit, uint8 [28, 28], and a numpy Generator, and returns the file;
 `straight_strokes` takes a label.
@@ -152,6 +152,86 @@ def mottled(digit, rng):
     return saved(photograph(ink, rng, paper, 50, noise=3))
 
 
+def photographed(digit, rng, turned=0, light=1.0, contrast=1.0):
+    """The digit on paper with soft grain, in a light that falls off to one side.
+
+    Returns ink, float [H, W], and pixels, float [H, W, 3]; `turned` is in degrees.
+    """
+    ink = Image.fromarray(digit).rotate(turned, Image.Resampling.BICUBIC)
+    ink = page(np.asarray(ink), rng, rng.uniform(5, 10), (300, 400))
+    y, x = np.indices(ink.shape) / 400
+    side = rng.uniform(-0.2, 0.2, 2)
+    paper = rng.uniform(170, 235) * np.array([1, rng.uniform(0.9, 1), rng.uniform(0.8, 1)])
+    pen = rng.uniform(30, 90, 3)
+    pixels = paper + contrast * ink[..., None] * (pen - paper)
+    pixels *= (light * (1 - side[0] * y - side[1] * x))[..., None]
+    grain = ndimage.gaussian_filter(rng.normal(size=ink.shape), 0.8)
+    return ink, pixels + rng.uniform(1, 5) * (grain / grain.std())[..., None]
+
+
+def file_of(pixels):
+    image = Image.fromarray(np.uint8(np.clip(np.round(pixels), 0, 255)))
+    return saved(image, format="JPEG", quality=85)
+
+
+def margin(digit, rng, shade):
+    """A plain margin of 3 to 30 % of the longer side, on all sides or on two."""
+    _, pixels = photographed(digit, rng)
+    width = round(400 * rng.uniform(0.03, 0.3))
+    sides = np.array([[1, 1], [1, 0], [0, 1]])[rng.integers(3)]
+    widths = [(width * side, width * side) for side in sides]
+    return file_of(np.pad(pixels, [*widths, (0, 0)], constant_values=shade))
+
+
+def white_margin(digit, rng):
+    return margin(digit, rng, 255)
+
+
+def black_margin(digit, rng):
+    return margin(digit, rng, 0)
+
+
+def grey_margin(digit, rng):
+    return margin(digit, rng, rng.integers(40, 220))
+
+
+def hard_shadow(digit, rng):
+    """A shadow's edge runs across the page, about its middle."""
+    y, x = np.indices((400, 300)) - np.array([200, 150]).reshape(2, 1, 1)
+    angle = rng.uniform(0, 2 * np.pi)
+    beyond = x * np.cos(angle) + y * np.sin(angle) - rng.uniform(-80, 80)
+    light = 1 - rng.uniform(0.3, 0.6) / (1 + np.exp(-beyond / rng.uniform(1, 8)))
+    return file_of(photographed(digit, rng, light=light)[1])
+
+
+def corners(rng):
+    """Light that falls off to the corners, by a third to two thirds; float [H, W]."""
+    y, x = np.indices((400, 300)) / np.array([200, 150]).reshape(2, 1, 1) - 1
+    return 1 - rng.uniform(0.33, 0.67) * (x**2 + y**2) / 2
+
+
+def dark_corners(digit, rng):
+    return file_of(photographed(digit, rng, light=corners(rng))[1])
+
+
+def half_contrast(digit, rng):
+    return file_of(photographed(digit, rng, light=corners(rng), contrast=0.5)[1])
+
+
+def cropped_to_ink(digit, rng):
+    ink, pixels = photographed(digit, rng)
+    rows, columns = np.nonzero(ink > 0.5)
+    return file_of(pixels[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1])
+
+
+def turned_left(digit, rng):
+    return file_of(photographed(digit, rng, turned=15)[1])
+
+
+def turned_right(digit, rng):
+    return file_of(photographed(digit, rng, turned=-15)[1])
+
+
 STRAIGHT = (  # the strokes of each digit, x and y of their ends
     ((0.15, 0, 0.85, 0, 0.85, 1, 0.15, 1, 0.15, 0),),
     ((0.5, 0, 0.5, 1),),
@@ -192,4 +272,13 @@ VARIANTS = (
     ruled,
     squared,
     mottled,
+    white_margin,
+    black_margin,
+    grey_margin,
+    hard_shadow,
+    dark_corners,
+    half_contrast,
+    cropped_to_ink,
+    turned_left,
+    turned_right,
 )
