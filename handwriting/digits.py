@@ -1,7 +1,5 @@
 """Finds the digit among the ink of a page, and draws it as MNIST does."""
 
-import itertools
-
 import numpy as np
 from PIL import Image
 from scipy import ndimage
@@ -22,7 +20,7 @@ def at_edges(image):
 def find_digits(ink):
     """Yields which of the ink may be the digit, in words, and that ink, float32 [h, w].
 
-    Takes float32 [H, W], 0 to 1. Ink that runs off the page is likely a border or a shadow.
+    Takes float32 [H, W], 0 to 1.
     """
     parts, _ = ndimage.label(ndimage.maximum_filter(ink > 0.25, 3))
     mass = np.bincount(parts.ravel(), ink.ravel())
@@ -31,19 +29,13 @@ def find_digits(ink):
     mass[find_frames(parts, boxes, ink)] = 0
     inner = mass.copy()
     inner[at_edges(parts)] = 0
-    if inner.max() >= 0.2 * mass.max():
-        ways = (inner, ()), (mass, ("at the edge",))
-    else:
-        ways = (mass, ()), (inner, ("inside",))
-    known = set()
-    for (taken, words), least in itertools.product(ways, (0.1, 1)):
-        chosen = (taken >= least * taken.max()) & (taken >= LEAST)
-        key = chosen.tobytes()
-        if not chosen.any() or key in known:
+    ways = [((), inner)]
+    if inner.max() < 0.2 * mass.max():  # what is inside may be specks beside the digit
+        ways = [((), mass), (("inside",), inner)]
+    for words, taken in ways:
+        chosen = (taken >= 0.1 * taken.max()) & (taken >= LEAST)
+        if not chosen.any():
             continue
-        known.add(key)
-        if least == 1:
-            words = (*words, "largest part")
         rows, columns = zip(*(boxes[i - 1] for i in np.flatnonzero(chosen)))
         box = tuple(
             slice(min(part.start for part in side), max(part.stop for part in side))

@@ -6,17 +6,14 @@ import numpy as np
 # doubts are in the same unit: nine of ten MNIST images have an evidence above 1.
 DOUBTS = {
     "other side": 0.45,
-    "at the edge": 0.5,
     "inside": 0.5,
-    "largest part": 0.5,
     "narrow": 0.3,
-    "bold": 0.5,
     "darkest": 0.3,
     "on flat paper": 0.2,
     "width 11": 0.7,
     "width 7": 0.3,
 }
-LEFT_OUT = 0.5  # doubt of a reading without any of the ink
+LEFT_OUT = 0.4  # doubt of a reading without any of the ink
 ENOUGH = 2  # evidence; what has more is no better
 LEAST = 0.08  # evidence of a digit, above that of logits that are all zero
 SHARPNESS = 5  # how much the weight of a reading grows with its evidence

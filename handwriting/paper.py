@@ -47,7 +47,6 @@ def find_inks(pixels):
         ("wide",): find_ink(page, fill_up(page, WIDE)),
         ("one grey",): find_ink(page, page.max()),
         ("narrow",): narrow,
-        ("bold",): None if narrow is None else bold(narrow),
         ("darkest",): find_ink(plain, fill_up(plain, NARROW), darkest=True),
         (other, "wide"): find_ink(255 - page, fill_up(255 - page, WIDE)),
         (other, "one grey"): find_ink(255 - page, 255 - page.min()),
@@ -128,10 +127,3 @@ def paper_level(depth):
     widths = depth[tenth:] - depth[:-tenth]
     first = widths[: max(1, len(widths) // 2)].argmin()
     return depth[first + tenth // 2], 4 * widths.min()
-
-
-def bold(ink):
-    """What is at least half as wide as the widest stroke; float32 [H, W] to the same."""
-    depth = ndimage.distance_transform_edt(ink > 0.5)
-    radius = depth.max() / 2
-    return np.where(ndimage.distance_transform_edt(depth <= radius) <= radius + 0.5, ink, 0)

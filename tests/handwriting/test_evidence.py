@@ -42,7 +42,7 @@ def test_a_doubtful_reading_needs_more_evidence():
 
 def test_a_reading_that_leaves_ink_out_needs_more_evidence():
     predictions = [prediction(3, 0.9), prediction(1, 1.2)]
-    assert weigh(readings("wide", "wide", shares=(1, 0.3)), predictions, USUAL)[0] == 0
+    assert weigh(readings("wide", "wide", shares=(1, 0.1)), predictions, USUAL)[0] == 0
 
 
 def test_readings_that_disagree_make_the_answer_unsure():

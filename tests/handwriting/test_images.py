@@ -270,7 +270,7 @@ def test_faint_ink(digits, pen):
 
 def test_each_reading_has_a_name_and_an_image_of_its_own(digits):
     readings = prepare_image(np.asarray(on_paper(digits[0])))
-    assert len({reading.name for reading in readings}) == len(readings) > 3
+    assert len({reading.name for reading in readings}) == len(readings) >= 3
     assert len({reading.image.tobytes() for reading in readings}) == len(readings)
     assert {(reading.image.shape, reading.image.dtype.name) for reading in readings} == {
         ((28, 28), "uint8")

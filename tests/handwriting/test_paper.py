@@ -9,7 +9,6 @@ from scipy import ndimage
 from handwriting.paper import (
     NARROW,
     WIDE,
-    bold,
     dark_on_light,
     fill_up,
     find_ink,
@@ -148,13 +147,6 @@ def test_paper_level_whatever_the_amount_of_ink(amount):
     depth[: int(200 * amount)] += np.linspace(30, 200, 200)
     level, noise = paper_level(depth)
     assert level == pytest.approx(10, abs=2) and 3 < noise < 10
-
-
-def test_bold_strokes_stay_and_thin_lines_go():
-    ink = np.zeros((100, 100), np.float32)
-    ink[10:90, 40:50] = ink[30:32] = 1
-    found = bold(ink)
-    assert found[30, 10] == found[30, 90] == 0 and found[15:85, 42:48].all()
 
 
 def test_the_darkest_of_two_pens_is_a_way():
