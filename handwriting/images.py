@@ -1,4 +1,4 @@
-"""The images that predict.py reads: from a photograph of a digit to an image as MNIST has it."""
+"""Reads image files; turns a photograph of a digit into images like MNIST's."""
 
 import collections
 import logging
@@ -13,11 +13,11 @@ from handwriting.paper import find_inks, without_margins
 
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong, it raises as well
 
-WORKING_SIZE = 400  # longer side, in pixels, of the image the ink is looked for in
-SMALL = 64  # longer side, in pixels, of an image that is as good as all edges
+WORKING_SIZE = 400  # the longer side of a page, in pixels; a larger image is reduced
+SMALL = 64  # the longer side of an image, in pixels, below which the image is enlarged
 
-# A way to see the digit of a page: `name` says which, in words; `image` is uint8 [28, 28]; `share`
-# is how much ink there is, 1 or less, beside the first reading of the same side.
+# A reading is a way to see the digit of a page. `name` is the way, in words. `image` is uint8
+# [28, 28]. `share` is the ink beside the ink of the first reading of the same side, at most 1.
 Reading = collections.namedtuple("Reading", ["name", "image", "share"])
 
 
@@ -82,12 +82,11 @@ def flatten(image):
 
 
 def prepare_image(pixels):
-    """The readings of a page: the digit as MNIST has it, once for each way to see the page.
+    """Returns the readings of a page: a list of `Reading`, one for each way to see the page.
 
-    Takes uint8 [H, W] or [H, W, 3], returns a list of `Reading`. A digit is white on black, in a
-    20x20 box, centred by mass. The method is that of the authors of MNIST (LeCun, Bottou, Bengio,
-    Haffner: Gradient-based learning applied to document recognition, 1998, section III). An image
-    that is framed so already (see `is_framed`) is its only reading.
+    Takes uint8 [H, W] or [H, W, 3]. A digit is white on black, in a 20x20 box, centred by mass, as
+    by the authors of MNIST (LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to
+    document recognition, 1998, section III). An image that `is_framed` is its only reading.
     Raises ValueError if there is no ink.
     """
     if is_framed(pixels):
@@ -100,7 +99,8 @@ def prepare_image(pixels):
     for way, ink in find_inks(pixels):
         for parts, digit in find_digits(ink):
             mass = digit.sum()
-            share = min(1, mass / first.setdefault(way[0].endswith("other side"), mass))
+            kind = way[0] == "other side", parts == ("boxed",)
+            share = min(1, mass / first.setdefault(kind, mass))
             for width, strokes in widths(digit):
                 image = centre(resize(strokes, 20))
                 reading = Reading((*way, *parts, *width), image, share)
@@ -111,13 +111,11 @@ def prepare_image(pixels):
 
 
 def is_framed(pixels):
-    """Whether an image is white on black, 28x28, and in its frame as MNIST's are.
+    """Returns whether an image is white on black, 28x28, and framed as MNIST's images are.
 
-    So is an image that is filled from edge to edge, as other data of MNIST's format are.
+    Images that are filled from edge to edge, such as Fashion-MNIST's, count as framed.
     """
-    if pixels.shape != (28, 28) or pixels.max() < 128:
-        return False
-    if at_edges(pixels).mean() >= 32:
+    if pixels.shape != (28, 28) or pixels.max() < 128 or at_edges(pixels).mean() >= 32:
         return False
     [box] = ndimage.find_objects(np.int8(pixels > 32))
     side = max(part.stop - part.start for part in box)

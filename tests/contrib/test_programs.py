@@ -1,4 +1,4 @@
-"""Programs of TensorFlow 1 run as they are, each in a process of its own."""
+"""Programs of TensorFlow 1 run unchanged, each in a process of its own."""
 
 import json
 import pathlib

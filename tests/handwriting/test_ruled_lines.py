@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from handwriting.ruled_lines import find_lines, level_lines
+from handwriting.ruled_lines import level_lines, without_lines
 
 
 def test_lines_are_cut_out_of_strokes_nowhere():
@@ -13,19 +13,41 @@ def test_lines_are_cut_out_of_strokes_nowhere():
     np.testing.assert_array_equal(level_lines(mask), lines)
 
 
-@pytest.mark.parametrize("degrees, is_line", [(-3.5, True), (2, True), (8, False)])
-def test_lines_may_be_four_degrees_askew(degrees, is_line):
-    mask = np.zeros((300, 400), bool)
-    columns = np.arange(400)
-    mask[np.int64(150 + np.tan(np.radians(degrees)) * (columns - 200)), columns] = True
-    assert level_lines(mask).any() == is_line
-
-
-@pytest.mark.parametrize("length, is_line", [(30, False), (60, True)])
-def test_a_line_is_longer_than_four_tenths_of_the_page(length, is_line):
+@pytest.mark.parametrize("other, is_line", [(0, False), (3, False), (5, True)])
+def test_lone_line_from_edge_to_edge_counts_beside_other_ink_only(other, is_line):
     mask = np.zeros((100, 100), bool)
-    mask[50, 20 : 20 + length] = True
-    assert level_lines(mask).any() == is_line
+    mask[50] = True
+    mask[10 : 10 + other, 30 : 30 + other] = True
+    assert level_lines(mask)[50].any() == is_line
+
+
+@pytest.mark.parametrize("start, end", [(10, 90), (0, 90), (10, 100)])
+def test_lone_line_that_ends_inside_the_page_is_a_stroke(start, end):
+    mask = np.zeros((100, 100), bool)
+    mask[50, start:end] = True
+    mask[10:40, 30:60] = True
+    assert not level_lines(mask).any()
+
+
+@pytest.mark.parametrize("rows", [slice(40, 50), slice(51, 61)], ids=["above", "below"])
+@pytest.mark.parametrize(
+    "column, is_line",
+    [(20, False), (24, False), (30, True), (68, True), (74, False), (78, False)],
+)
+def test_lines_that_meet_other_ink_near_an_end_are_strokes(rows, column, is_line):
+    mask = np.zeros((100, 100), bool)
+    mask[50, 20:80] = True
+    mask[90, 20:80] = True
+    assert level_lines(mask).any()
+    mask[rows, column : column + 2] = True
+    assert level_lines(mask)[50].any() == is_line
+
+
+def test_one_of_three_lines_may_meet_other_ink():
+    mask = np.zeros((100, 100), bool)
+    mask[[10, 50, 90], 20:80] = True
+    mask[51:61, 20:22] = True
+    assert level_lines(mask)[[10, 50, 90]].any(1).all()
 
 
 def test_broken_lines_are_ruled_lines():
@@ -50,22 +72,21 @@ def test_wide_strips_are_no_ruled_lines():
     assert not level_lines(mask).any()
 
 
-def test_upright_strokes_on_ruled_paper_are_lines_or_not():
-    mask = np.zeros((100, 100), bool)
-    mask[5::18] = True
-    mask[20:80, 50] = True
-    ruled, squared = find_lines(mask)
-    assert ruled[5].all() and squared[5].all()
-    assert squared[30, 50] and not ruled[30, 50]
-
-
 def test_squared_paper_in_a_frame_loses_all_its_lines():
-    mask = np.zeros((100, 100), bool)
-    mask[5::45, 5:96] = mask[5:96, 5::15] = True
-    np.testing.assert_array_equal(find_lines(mask)[-1], mask)
+    ink = np.zeros((100, 100), np.float32)
+    ink[5::45, 5:96] = ink[5:96, 5::15] = 1
+    assert not without_lines(ink).any()
 
 
-def test_a_page_without_lines_has_none():
-    mask = np.zeros((100, 100), bool)
-    mask[40:60, 40:60] = True
-    assert find_lines(mask) == []
+def test_ink_beside_lines_is_unchanged():
+    ink = np.zeros((100, 100), np.float32)
+    ink[5::18] = 1
+    ink[20:80, 45:55] = 0.7
+    digit = np.where(ink == np.float32(0.7), ink, 0)
+    np.testing.assert_array_equal(without_lines(ink), digit)
+
+
+def test_strokes_that_meet_are_no_lines():
+    ink = np.zeros((100, 100), np.float32)
+    ink[20, 20:80] = ink[20:80, 79] = ink[80, 20:80] = 1
+    np.testing.assert_array_equal(without_lines(ink), ink)
