@@ -28,8 +28,8 @@ def find_digits(ink):
     inside = mass.copy()
     inside[at_edges(parts)] = 0
     sizes = [parts[box].size for box in ndimage.find_objects(parts)]
-    largest = parts == np.argmax([0, *sizes])
-    holes = ndimage.binary_fill_holes(largest) & ~largest
+    rest, _ = ndimage.label(parts != np.argmax([0, *sizes]))
+    holes = ~np.isin(rest, [0, *at_edges(rest)])
     boxed = np.where(np.isin(np.arange(n + 1), parts[holes]), mass, 0)
     ways = {}
     around = ("around ink",) if boxed.max() >= LEAST else ()
@@ -43,10 +43,9 @@ def find_digits(ink):
 
 
 def widths(digit):
-    """Yields a digit unchanged and, if its strokes are thin, with strokes as wide as in MNIST.
+    """Yields a digit unchanged and, if its strokes are thin, with strokes of two usual widths.
 
-    Two widths, because a gap between strokes may close. Takes float32 [H, W]; yields words and
-    float32 [h, w], 0 to 1.
+    Takes float32 [H, W], 0 to 1; yields words and float32 [h, w], 0 to 1.
     """
     digit = crop(digit)
     yield (), digit

@@ -46,8 +46,9 @@ def find_inks(pixels):
         ("other side", "wide"): find_ink(255 - page, fill_up(255 - page, WIDE)),
         ("other side", "one grey"): find_ink(255 - page, 255 - page.min()),
     }
+    flat = ("on flat paper",) if is_flat(page) else ()
     for way, ink in inks.items():
-        yield (*way, "on flat paper") if is_flat(page) and "one grey" not in way else way, ink
+        yield way if "one grey" in way else (*way, *flat), ink
 
 
 def dark_on_light(pixels):
