@@ -35,6 +35,6 @@ def weigh(readings, predictions, usual):
     answer = mixed.argmax()
     chosen = np.where(probabilities.argmax(1) == answer, scores, -np.inf).argmax()
     nothing = np.log(len(mixed))  # the evidence of logits that are all zero
-    is_digit = evidence[chosen] - nothing >= LEAST * (usual - nothing)
+    is_digit = evidence.max() - nothing >= LEAST * (usual - nothing)
     is_digit |= readings[chosen].name == ("as it is",)
     return chosen if is_digit else None, {"class": answer, "probabilities": mixed}
