@@ -1,4 +1,4 @@
-"""The same job with Keras: `model.fit` and its own callbacks, as the Keras guides write it.
+"""The same job with Keras: `model.fit` and Keras's callbacks, like the guides of Keras.
 
 Each of CHOICES may make it faster; `run.py --choices` measures which do on the machine at hand.
 """

@@ -6,10 +6,10 @@
 The fastest of each is the rival in the table.
 
 The first run makes two virtual environments beside it: one from the project's requirements.txt for
-the project and Keras, one from benchmarks/requirements.txt for PyTorch, whose SummaryWriter would
-import TensorFlow if it were there. Every program is a process of its own, so that its start-up
-counts, and each round runs all of them once, so that a slow minute of the machine meets them all.
-What other processes take meanwhile is told for each round (on Linux): the machine has to be idle.
+the project and Keras, one from benchmarks/requirements.txt for PyTorch, because PyTorch's
+SummaryWriter imports TensorFlow where it can. Every program is a process of its own, so its
+start-up counts. Each round runs every program once, because the speed of a machine varies. The
+machine has to be idle. On Linux each round tells how much other processes took.
 """
 
 import argparse
@@ -87,7 +87,7 @@ def main():
 
 
 def find_fastest_rivals(args):
-    """Returns `{name: command}` of each peer with the choices that make its job fastest here.
+    """Returns `{name: command}`: the fastest choices of each peer on this machine.
 
     Each round measures the peer as documented, with each choice alone, and with all choices that
     were faster alone. Two rounds of a fifth of the steps.
@@ -122,9 +122,9 @@ def find_fastest_rivals(args):
 
 
 def with_others_share(function, *args):
-    """Calls `function`; returns its result and the share of all cores that others took meanwhile.
+    """Calls `function`; returns its result and the share of all cores that other processes took.
 
-    What the hypervisor took counts as theirs. NaN, of which nothing can be said, but on Linux.
+    The hypervisor's share counts, too. The share is NaN on systems other than Linux.
     """
 
     def seconds_of_others():
@@ -192,7 +192,7 @@ def parse_peer_output(lines):
 
 
 def parse_project_output(lines):
-    """Its evaluations run beside the steps, so both take longer than they would alone."""
+    """Returns the three figures. Evaluations and steps share the cores, so both are slower."""
     text = "".join(line for _, line in lines)
     evaluations = re.findall(r"evaluation at .* accuracy ([\d.]+), .* in ([\d.]+) s", text)
     steps_per_second = re.findall(r"([\d.]+) steps/s", text)
@@ -204,7 +204,7 @@ def parse_project_output(lines):
 
 
 def print_table(results, shares, args):
-    """Medians, and of the wall time the median and range of the ratios within a round."""
+    """Prints medians, and the median and range of the wall times' ratios within a round."""
     busy = [str(round_) for round_, share in enumerate(shares, 1) if not share <= IDLE]
     machine = (
         f"a machine that was not idle in round {', '.join(busy)}" if busy else "an idle machine"
@@ -228,7 +228,7 @@ def print_table(results, shares, args):
 
 
 def environment():
-    """The date, the processor and the versions that the numbers belong to."""
+    """Returns the date, the processor and the versions."""
     show = (
         "import sys; from importlib.metadata import version;"
         "print(', '.join(f'{package} {version(package)}' for package in sys.argv[1:]))"

@@ -67,7 +67,7 @@ def augment(images, seed):
     # The pixels of the images that share a displacement lie together.
     pixels = tf.transpose(tf.reshape(images, [n, shared, SIZE * SIZE]), [0, 2, 1])
     pixels = _resample(tf.reshape(pixels, [n * SIZE * SIZE, shared]), sources)
-    # The edges of strokes are grey: what makes grey lighter or darker moves them out or in.
+    # The edges of strokes are grey. Lighter grey moves the edges out, darker grey moves them in.
     stroke = STROKE * amounts[:, tf.newaxis, len(fields) :]  # [n, 1, shared]
     pixels = tf.cast(pixels + stroke * pixels * (1 - pixels / 255), tf.uint8)
     return tf.reshape(tf.transpose(pixels, [0, 2, 1]), [batch_size, SIZE, SIZE])

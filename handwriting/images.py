@@ -11,7 +11,7 @@ from scipy import ndimage
 from handwriting.digits import at_edges, centre, find_digits, resize, widths
 from handwriting.paper import find_inks, without_margins
 
-logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong, it raises as well
+logging.getLogger("PIL").setLevel(logging.CRITICAL)  # Pillow raises its errors, too
 
 WORKING_SIZE = 400  # the longer side of a page, in pixels; a larger image is reduced
 SMALL = 64  # the longer side of an image, in pixels, below which the image is enlarged
@@ -31,11 +31,11 @@ def read_image(file):
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a decoder's remarks on what it can read all the same
+            warnings.simplefilter("ignore")  # remarks on files that can be read
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file) as image:
                 size = image.size
-                # A JPEG decoder can leave out what the reduction below would throw away.
+                # A JPEG decoder can skip the detail that the reduction below would drop.
                 image.draft(None, (WORKING_SIZE, WORKING_SIZE))
                 ImageOps.exif_transpose(image, in_place=True)
                 pixels = np.asarray(flatten(image))
@@ -73,7 +73,7 @@ def flatten(image):
     visible = alpha > 0
     edge = np.asarray(image)[visible & ndimage.binary_dilation(~visible), :3]
     greys = np.asarray(image.convert("L"))[visible]
-    if len(edge) and greys.std() > 30:  # paper and ink: what is not visible was, or is like, paper
+    if len(edge) and greys.std() > 30:  # paper and ink: transparent means paper
         is_light = edge.mean() > greys.mean()
         colour = tuple(np.int64(np.percentile(edge, 95 if is_light else 5, 0)))
     else:  # light ink and nothing else would vanish on white

@@ -63,7 +63,7 @@ def dark_on_light(pixels):
     direction = np.linalg.eigh(flat.T @ flat)[1][:, -1]
     direction /= np.abs(direction).sum()
     grey = colours @ direction - 255 * np.minimum(direction, 0).sum()
-    # One side of a stroke's edge is ink. The other side is paper, like most of what is around.
+    # One side of a stroke's edge is ink. The other side is paper, like most of the page around.
     strokes = (detail @ direction) ** 2
     paper = np.median(grey) if is_flat(grey) else ndimage.uniform_filter(grey, 4 * near)
     return grey if ((paper - grey) * strokes).sum() >= 0 else 255 - grey

@@ -1,4 +1,4 @@
-"""Images as a person would hand them to predict.py, made from MNIST images.
+"""Image files like the files that people give to predict.py, made from MNIST images.
 
 Each variant takes a digit, uint8 [28, 28], and a numpy Generator, and returns the file;
 `straight_strokes` takes a label.
@@ -21,7 +21,7 @@ def page(digit, rng, scale=None, size=(400, 300)):
 
 
 def photograph(ink, rng, paper=255.0, pen=0.0, noise=6.0):
-    """Mixes paper and pen (a grey or an RGB colour) where the ink says; uint8 image with noise."""
+    """Mixes paper and pen (a grey or an RGB colour) by the ink; returns uint8 with noise."""
     ink = ink[..., None] if np.shape(paper) == (3,) else ink
     pixels = paper * (1 - ink) + np.asarray(pen) * ink
     return Image.fromarray(np.uint8(np.clip(pixels + rng.normal(0, noise, pixels.shape), 0, 255)))
@@ -51,7 +51,7 @@ def lighting(digit, rng):
 
 
 def transparent(digit, rng):
-    """Black ink, nothing else."""
+    """Black ink on a transparent page."""
     ink = Image.fromarray(np.uint8(255 * page(digit, rng)))
     image = Image.new("RGBA", ink.size)
     image.putalpha(ink)
@@ -63,7 +63,7 @@ def jpeg(digit, rng):
 
 
 def exif_turned(digit, rng):
-    """Stored a quarter turn clockwise, with the tag that says so."""
+    """A page that is stored a quarter turn clockwise, with the tag of this turn."""
     image = photograph(page(digit, rng), rng, 245).transpose(Image.Transpose.ROTATE_270)
     exif = Image.Exif()
     exif[0x0112] = 8
@@ -95,7 +95,7 @@ def thinned(mask):
 
 
 def thin_strokes(digit, rng):
-    """A pen line 5 pixels wide on 3 megapixels; loops that a broad pen had filled are open."""
+    """A line 5 pixels wide on 3 megapixels. Loops that a broad pen filled are open again."""
     width, size = 5, (2048, 1536)
     fine = np.asarray(Image.fromarray(digit).resize((112, 112), Image.Resampling.BICUBIC)) > 127
     depth = ndimage.distance_transform_edt(fine)
@@ -117,7 +117,7 @@ def thin_strokes(digit, rng):
 
 
 def grid(shape, rng, directions):
-    """Dark or faint lines of a pen a ruler led, turned by up to 3 degrees; float [H, W], ink is 1.
+    """Dark or faint ruled lines, turned by up to 3 degrees; float [H, W], ink is 1.
 
     Every other page has margins, before which the lines end.
     """
@@ -196,7 +196,7 @@ def grey_margin(digit, rng):
 
 
 def hard_shadow(digit, rng):
-    """A shadow's edge runs across the page, about its middle."""
+    """The edge of a shadow crosses the page near its middle."""
     y, x = np.indices((400, 300)) - np.array([200, 150]).reshape(2, 1, 1)
     angle = rng.uniform(0, 2 * np.pi)
     beyond = x * np.cos(angle) + y * np.sin(angle) - rng.uniform(-80, 80)
@@ -247,7 +247,7 @@ STRAIGHT = (  # the strokes of each digit, x and y of their ends
 
 
 def straight_strokes(label, rng):
-    """A digit drawn with a ruler and a pen of 2 to 12 pixels in 100 to 2,000 pixels."""
+    """A digit of straight lines: a pen of 2 to 12 pixels on a page of 100 to 2,000 pixels."""
     size = 100 * 20 ** rng.uniform() * rng.uniform((0.7, 0.7), (1, 1))
     height = min(size) * rng.uniform(0.5, 0.95)
     width = min(height * rng.uniform(0.5, 0.9), size[0])
