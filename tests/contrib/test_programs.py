@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 import tensorflow as tf
-from conftest import ROOT, classify, read_scalars, run_python
+from conftest import ROOT, read_scalars, run_python
 
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
 
@@ -26,9 +26,7 @@ def run_code(tmp_path_factory):
     return run
 
 
-def test_a_program_of_the_blogs_shape_goes_on_from_the_checkpoint_of_2017(
-    model_dir_2017, mnist_data, tmp_path
-):
+def test_a_program_of_the_blogs_shape_goes_on_from_the_checkpoint_of_2017(model_dir_2017, tmp_path):
     process = run_program(PROGRAMS / "blog.py", "--model_dir", model_dir_2017, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     assert "Restoring parameters from" in process.stderr
@@ -36,7 +34,6 @@ def test_a_program_of_the_blogs_shape_goes_on_from_the_checkpoint_of_2017(
     assert max(accuracy) == 1020
     assert accuracy[1020] > 0.98
     assert tf.train.latest_checkpoint(str(model_dir_2017)).endswith("-1020")
-    assert (classify(mnist_data.test.images[:100]) == mnist_data.test.labels[:100]).mean() > 0.95
     lines = process.stderr.splitlines()
     saved = [line for line in lines if line.startswith("INFO:tensorflow:Saving dict")]
     assert len(saved) == len(set(saved)) == len(accuracy)
