@@ -1,9 +1,10 @@
 """Imports between product files point one way."""
 
 import ast
+import importlib
 
 import pytest
-from conftest import PRODUCT_FILES, get_module
+from conftest import PRODUCT_FILES, ROOT, get_module
 
 # Each layer imports layers below it only. A package is one layer.
 LAYERS = (
@@ -51,3 +52,11 @@ def test_no_module_imports_itself_by_way_of_others():
         for module in free:
             del imports[module]
     assert len(order) == len(PRODUCT_FILES) >= 20
+
+
+@pytest.mark.parametrize("path", (ROOT / "benchmarks").glob("*.py"), ids=lambda path: path.name)
+def test_a_benchmark_imports_names_that_the_product_has(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module in MODULES:
+            module = importlib.import_module(node.module)
+            assert all(hasattr(module, alias.name) for alias in node.names)
