@@ -13,7 +13,7 @@ from handwriting.paper import find_inks, without_margins
 
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # Pillow raises its errors, too
 
-WORKING_SIZE = 400  # the longer side of a page, in pixels; a larger image is reduced
+WORKING_SIZE = 320  # the longer side of a page, in pixels; a larger image is reduced
 SMALL = 64  # the longer side of an image, in pixels, below which the image is enlarged
 
 # A reading is a way to see the digit of a page. `name` is the way, in words. `image` is uint8
@@ -84,10 +84,9 @@ def flatten(image):
 def prepare_image(pixels):
     """Returns the readings of a page: a list of `Reading`, one for each way to see the page.
 
-    Takes uint8 [H, W] or [H, W, 3]. A digit is white on black, in a 20x20 box, centred by mass, as
-    by the authors of MNIST (LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to
-    document recognition, 1998, section III). An image that `is_framed` is its only reading.
-    Raises ValueError if there is no ink.
+    Takes uint8 [H, W] or [H, W, 3]. A digit is white on black, in a 20x20 box, centred by mass
+    (LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998,
+    section III). An image that `is_framed` is the only reading. Raises ValueError without ink.
     """
     if is_framed(pixels):
         return [Reading(("as it is",), pixels, 1)]

@@ -78,8 +78,9 @@ def fill_up(grey, widest):
     """Fills dark areas that are narrower than `widest` longer sides; float32 [H, W] to the same."""
     widest = max(3, round(widest * max(grey.shape)))
     # The page goes on beyond its edges, so a dark border is paper.
-    padded = np.pad(ndimage.gaussian_filter(grey, 1), widest, "edge")
-    return ndimage.grey_closing(padded, (widest, widest))[widest:-widest, widest:-widest]
+    margin = widest // 2 + 1
+    padded = np.pad(ndimage.gaussian_filter(grey, 1), margin, "edge")
+    return ndimage.grey_closing(padded, (widest, widest))[margin:-margin, margin:-margin]
 
 
 def find_ink(grey, paper, darkest=False):
