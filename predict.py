@@ -175,6 +175,7 @@ def predict_images(model_dir, paths, report):
 
 def read_mnist_images(n):
     """Returns the first n images of the bundled validation split, uint8 [n, 28, 28]."""
+    # Not by `read_data_sets`, because a person waits for the prediction and all files take longer.
     from contrib.learn.datasets.mnist import BUNDLED_DATA_DIR, TRAIN_IMAGES
 
     with gzip.open(BUNDLED_DATA_DIR / f"{TRAIN_IMAGES}.gz") as file:
