@@ -92,9 +92,21 @@ def run(main, define_flags, check_flags, get_session_config=lambda: None):
     define_flags()
     check_flags(parse_flags(sys.argv))
     import_tensorflow(get_session_config)
-    end_on_signals(sys.exit)
+    exit_codes = []
+
+    def exit_process(code):
+        exit_codes.append(code)
+        sys.exit(code)
+
+    end_on_signals(exit_process)
     set_up_logging()
-    app.run(main, flags_parser=parse_flags)
+    try:
+        app.run(main, flags_parser=parse_flags)
+    except Exception:
+        # Context managers of TensorFlow can make another error of the SystemExit of a signal.
+        if exit_codes:
+            sys.exit(exit_codes[0])
+        raise
 
 
 def set_up_logging():

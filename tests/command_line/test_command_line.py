@@ -117,6 +117,25 @@ def test_signals_end_the_process_with_their_exit_codes():
     assert codes == [130, 143]
 
 
+def test_a_signal_ends_the_process_whatever_error_becomes_of_it():
+    code = """
+import os, signal, sys
+import command_line
+
+def main(argv):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.pause()
+    except SystemExit:
+        raise RuntimeError("Exiting device scope without proper scope nesting.") from None
+
+command_line.import_tensorflow = command_line.set_up_logging = lambda *arguments: None
+command_line.run(main, lambda: None, lambda arguments: None)
+"""
+    process = run_python("-c", code)
+    assert (process.returncode, process.stdout, process.stderr) == (130, "", "")
+
+
 def test_arguments_that_are_no_flags_are_returned():
     assert command_line.parse_flags(["predict.py", "a.png", "b.png"])[1:] == ["a.png", "b.png"]
 
