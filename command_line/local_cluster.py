@@ -55,6 +55,13 @@ def start_cluster(n_workers, arguments):
     return cluster, {task: start_task(cluster, *task, arguments) for task in tasks}
 
 
+def wait(process):
+    """Waits in short steps, because a signal just before a blocking wait would not end the wait."""
+    while process.poll() is None:
+        time.sleep(0.05)
+    return process.returncode
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--workers", type=int, default=2, help="beside the chief")
@@ -86,17 +93,17 @@ def main():
     chief = processes["chief", 0]
     try:
         # In Python 3.11 a thread whose `join` is interrupted counts as ended.
-        if chief.wait() == 0:  # else the other tasks would wait for the chief
+        if wait(chief) == 0:  # else the other tasks would wait for the chief
             for process in processes.values():
-                process.wait()
+                wait(process)
     except KeyboardInterrupt:
         with contextlib.suppress(KeyboardInterrupt):  # a second one ends the chief as well
             if os.name == "posix":  # elsewhere Ctrl-C has reached the chief
                 chief.send_signal(signal.SIGINT)
-            chief.wait()
+            wait(chief)
     for process in processes.values():
         process.terminate()
-    worst = max(abs(process.wait()) for process in processes.values())
+    worst = max(abs(wait(process)) for process in processes.values())
     sys.exit(abs(chief.returncode) or worst)
 
 
