@@ -4,11 +4,10 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-# Chosen on the validation split of MNIST, put on paper as in samples/variants.py.
 LEAST = 20  # pixels of ink; less ink is no digit
 SHORTEST = 1 / 25  # the shortest digit, in longer sides of the page
 THIN = 6  # width of strokes that are widened, in 80ths of the digit's longer side
-WIDTHS = 9, 7  # widths that thin strokes are widened to, in the same
+WIDTHS = 11, 7  # widths that thin strokes are widened to, in the same
 
 
 def at_edges(image):

@@ -13,6 +13,7 @@ from handwriting.paper import find_inks, without_margins
 
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # Pillow raises its errors, too
 
+# The constants of handwriting/ were chosen on MNIST's validation images, see samples/variants.py.
 WORKING_SIZE = 320  # the longer side of a page, in pixels; a larger image is reduced
 SMALL = 64  # the longer side of an image, in pixels, below which the image is enlarged
 
@@ -96,10 +97,10 @@ def prepare_image(pixels):
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
     readings, first = {}, {}
     for way, ink in find_inks(pixels):
+        if way[0] in ("darkest", "other side") and not readings:
+            break  # the page is blank, or has nothing but lines
         for parts, digit in find_digits(ink):
-            mass = digit.sum()
-            kind = way[0] == "other side", parts == ("boxed",)
-            share = min(1, mass / first.setdefault(kind, mass))
+            share = min(1, digit.sum() / first.setdefault(way[0] == "other side", digit.sum()))
             for width, strokes in widths(digit):
                 image = centre(resize(strokes, 20))
                 reading = Reading((*way, *parts, *width), image, share)

@@ -5,7 +5,6 @@ from scipy import ndimage
 
 from handwriting.ruled_lines import without_lines
 
-# Chosen on the validation split of MNIST, put on paper as in samples/variants.py.
 NARROW, WIDE = 1 / 12, 1 / 4  # the widest strokes, in longer sides of the page
 NEAR = 12  # grey levels by which a margin may vary
 FAINTEST = 12  # the fewest grey levels between paper and ink
@@ -13,17 +12,17 @@ BLACK = 16  # grey levels that no camera tells from black
 
 
 def without_margins(pixels):
-    """Cuts off margins in one colour, such as the margins of a screenshot.
+    """Cuts off margins in one colour, such as those of a screenshot.
 
-    Beyond a margin most of the edge has other colours, for a quarter of the way. No digit is so
-    bold. Takes and returns uint8 [H, W] or [H, W, 3].
+    Beyond a margin come other colours, up to a margin on the other side. No digit is so bold.
+    Takes and returns uint8 [H, W] or [H, W, 3].
     """
     whole = pixels
     for _ in range(8):  # each side twice, and it is upright again
         colours = np.int16(pixels[:, ::8]).reshape(len(pixels), -(-pixels.shape[1] // 8), -1)
         like = (np.abs(colours - np.median(colours[0], 0)) <= NEAR).all(-1)
         end = (like.mean(1) > 0.98).argmin() + 2
-        beyond = like[end:][: len(like) // 4]
+        beyond = like[end : max(len(like) - end, end + len(like) // 4)]
         other = ~beyond[:1].all(0)
         if end >= 4 and other.mean() > 0.6 and beyond[:, other].mean() < 0.1:
             pixels = pixels[end:]
@@ -77,8 +76,7 @@ def is_flat(grey):
 def fill_up(grey, widest):
     """Fills dark areas that are narrower than `widest` longer sides; float32 [H, W] to the same."""
     widest = max(3, round(widest * max(grey.shape)))
-    # The page goes on beyond its edges, so a dark border is paper.
-    margin = widest // 2 + 1
+    margin = widest // 2 + 1  # the page goes on beyond its edges, so a dark border is paper
     padded = np.pad(ndimage.gaussian_filter(grey, 1), margin, "edge")
     return ndimage.grey_closing(padded, (widest, widest))[margin:-margin, margin:-margin]
 
@@ -86,11 +84,14 @@ def fill_up(grey, widest):
 def find_ink(grey, paper, darkest=False):
     """Returns the share of the paper's light that ink takes; float32 [H, W], 0 to 1.
 
-    Takes a grey page, dark on light, and the paper under its ink, each float32 [H, W]. With
-    `darkest` a second pen, which is lighter, is no ink.
+    Takes a page that is dark on light, and its paper, each float32 [H, W]. With `darkest` a second
+    pen, which is lighter, is no ink.
     """
     depth = (paper - grey) / (paper + BLACK)
     level, noise = paper_level(depth)
+    # Most of an overexposed page has one grey, but neighbours differ by the grain.
+    bends = [np.abs(ndimage.correlate1d(depth, [1, -2, 1], axis))[::2] for axis in (0, 1)]
+    noise = max(noise, min(np.percentile(bends, 75, (1, 2))) / 2)
     depth -= level
     strong = depth[(depth > 5 * noise) & (depth * (paper + BLACK) > FAINTEST)]
     if strong.size < 8:

@@ -79,7 +79,7 @@ def test_wide_strokes_are_not_widened():
 def test_thin_strokes_have_three_widths():
     digit = np.zeros((80, 80), np.float32)
     digit[:, 40:42] = 1
-    assert [words for words, _ in widths(digit)] == [(), ("widened", "to 9"), ("widened", "to 7")]
+    assert [words for words, _ in widths(digit)] == [(), ("widened", "to 11"), ("widened", "to 7")]
 
 
 @pytest.mark.parametrize("ink", [1, 0.4])

@@ -60,8 +60,9 @@ def test_several_readings_may_outvote_the_best():
     assert weigh(names, predictions, USUAL)[0] == 1
 
 
-def test_without_evidence_there_is_no_digit():
-    assert weigh(readings("wide"), [prediction(3, 0.25)], USUAL)[0] is None
+def test_without_a_likely_class_there_is_no_digit():
+    flat = {"logits": np.zeros(10), "probabilities": np.full(10, 0.1)}
+    assert weigh(readings("wide"), [flat], USUAL)[0] is None
 
 
 def test_what_is_framed_as_mnist_needs_no_evidence():

@@ -39,7 +39,7 @@ def read(files):
 def assert_alike(image, digit):
     """Nearly all of the ink of the one is where the other has it."""
     overlap = np.minimum(image, digit).sum() / np.maximum(image, digit).sum()
-    assert overlap > 0.6, f"{overlap:.2f} of the ink overlaps"
+    assert overlap > 0.7, f"{overlap:.2f} of the ink overlaps"
 
 
 def test_white_on_black_28x28_stays_pixel_for_pixel(digits):
@@ -286,14 +286,14 @@ def test_thin_pen_on_a_large_photo_is_as_wide_as_in_mnist():
     page = np.full((1536, 2048), 240, np.uint8)
     page[300:1300, 1000:1004] = 30
     image = prepared(saved(Image.fromarray(page), "JPEG"))
-    assert 1.5 <= (image[14] / 255).sum() <= 3.2
+    assert 2 <= (image[14] / 255).sum() <= 3.2
 
 
 def test_thin_faint_lines_become_as_black_as_in_mnist():
     page = np.full((2000, 2000), 255, np.uint8)
     page[400:1600, 1000:1002] = 0
     image = prepared(saved(Image.fromarray(page)))
-    assert image[14].max() > 200
+    assert image[14].max() > 240
 
 
 @pytest.mark.filterwarnings("error")
@@ -301,7 +301,7 @@ def test_thin_faint_lines_become_as_black_as_in_mnist():
 def test_an_image_that_is_reduced_to_a_line_is_no_surprise(size):
     page = np.full(size, 255, np.uint8)
     page[size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 2] = 0
-    assert prepared(saved(Image.fromarray(page))).max() > 200
+    assert prepared(saved(Image.fromarray(page))).max() == 255
 
 
 @pytest.mark.parametrize("size", [(4000, 3000), (8, 8), (60, 3000)])
@@ -313,11 +313,28 @@ def test_any_size(size):
     assert image.shape == (28, 28) and image.dtype == np.uint8 and image[14, 14] > 128
 
 
-@pytest.mark.parametrize("shade", [130, 230])
+@pytest.mark.parametrize("shade", [0, 130, 230, 255])
 def test_blank_page(shade):
-    noise = np.random.default_rng(0).normal(shade, 2, (300, 400))
+    """At 0 and 255 most of the paper is clipped, and the rest of its grain looks like ink."""
+    noise = np.random.default_rng(0).normal(shade, 4, (300, 400))
+    page = Image.fromarray(np.uint8(np.clip(noise, 0, 255)))
     with pytest.raises(ValueError, match="no ink found, the page is blank"):
-        prepared(saved(Image.fromarray(np.uint8(noise))))
+        prepared(saved(page))
+
+
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_blank_mottled_page(width):
+    grain = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(150, 150)), width)
+    page = np.uint8(190 + 12 * grain / grain.std())
+    try:
+        assert read_page(page) == (None, None)
+    except ValueError as error:
+        assert "no ink found" in str(error)
+
+
+def test_page_with_nothing_but_lines():
+    with pytest.raises(ValueError, match="no ink found"):
+        prepared(saved(ruled(Image.new("L", (400, 300), "white"), 1)))
 
 
 @pytest.mark.parametrize("content", [b"", b"three\n" * 100])
@@ -481,7 +498,7 @@ def test_digits_on_paper_are_read(variant, mnist_data):
 def test_digits_of_straight_strokes_are_read():
     rng = np.random.default_rng(0)
     labels = np.arange(30) % 10
-    assert np.sum(read([straight_strokes(label, rng) for label in labels]) == labels) >= 29
+    np.testing.assert_array_equal(read([straight_strokes(label, rng) for label in labels]), labels)
 
 
 def test_missing_file(tmp_path):
