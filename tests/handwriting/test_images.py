@@ -316,7 +316,7 @@ def test_any_size(size):
 @pytest.mark.parametrize("shade", [0, 130, 230, 255])
 def test_blank_page(shade):
     """At 0 and 255 most of the paper is clipped, and the rest of its grain looks like ink."""
-    noise = np.random.default_rng(0).normal(shade, 4, (300, 400))
+    noise = np.random.default_rng(0).normal(shade, 4, (240, 320))
     page = Image.fromarray(np.uint8(np.clip(noise, 0, 255)))
     with pytest.raises(ValueError, match="no ink found, the page is blank"):
         prepared(saved(page))

@@ -53,6 +53,14 @@ def test_paper_around_a_digit_is_no_margin():
     assert without_margins(drawing).shape == drawing.shape
 
 
+def test_paper_beside_a_bold_digit_is_no_margin():
+    """As beside a digit of a few large pixels, whose other side is paper, too."""
+    drawing = np.full((200, 200), 255, np.uint8)
+    drawing[:, 25:100] = 0
+    drawing[75:125, 100:150] = 0
+    assert without_margins(drawing).shape == drawing.shape
+
+
 def test_margins_with_nothing_in_them_stay():
     page = np.zeros((100, 100), np.uint8)
     page[40:50, 40:50] = 255
@@ -131,7 +139,7 @@ def test_grain_of_mottled_paper_is_no_ink(mnist_data, width):
     ink[19:131, 19:131] = np.asarray(Image.fromarray(mnist_data.test.images[0]).resize((112, 112)))
     ink /= 255
     grain = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=ink.shape), width)
-    page = np.float32((190 + 8 * grain / grain.std()) * (1 - ink) + 50 * ink)
+    page = np.float32((190 + 12 * grain / grain.std()) * (1 - ink) + 50 * ink)
     found = find_ink(page, fill_up(page, WIDE))
     assert (found[ink == 0] > 0.25).mean() < 0.02
     assert found[ink > 0.95].mean() > 0.9

@@ -56,6 +56,15 @@ def test_broken_lines_are_ruled_lines():
     np.testing.assert_array_equal(level_lines(mask), mask)
 
 
+def test_the_end_of_a_line_that_leaves_the_page_goes_with_the_others():
+    mask = np.zeros((100, 100), bool)
+    columns = np.arange(100)
+    for top in (18, 43, 68, 84):
+        mask[top + columns // 10, columns] = True
+    mask[columns[70:] // 10 - 7, columns[70:]] = True  # too short to be a line alone
+    np.testing.assert_array_equal(level_lines(mask), mask)
+
+
 def test_thicker_stroke_along_a_ruled_line_stays():
     mask = np.zeros((300, 400), bool)
     mask[20::60] = mask[21::60] = True
