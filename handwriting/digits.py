@@ -18,8 +18,9 @@ def at_edges(image):
 def find_digits(ink):
     """Yields each part of the ink that may be the digit, in words and as float32 [h, w].
 
-    The digit may be all ink, or the ink that touches no edge of the page, or the ink inside of the
-    largest part, such as a box on a form. Takes float32 [H, W], 0 to 1.
+    The digit may be all ink, the ink that touches no edge of the page, or the ink inside of the
+    largest part, such as a box on a form. Ink around other ink, or along most of the page's edges,
+    may be paper. Takes float32 [H, W], 0 to 1.
     """
     parts, n = ndimage.label(ndimage.maximum_filter(ink > 0.25, 3))
     mass = np.bincount(parts.ravel(), ink.ravel(), n + 1)
@@ -31,7 +32,7 @@ def find_digits(ink):
     holes = ~np.isin(rest, [0, *at_edges(rest)])
     boxed = np.where(np.isin(np.arange(n + 1), parts[holes]), mass, 0)
     ways = {}
-    around = ("around ink",) if boxed.max() >= LEAST else ()
+    around = ("around",) if boxed.max() >= LEAST or (at_edges(ink) > 0.25).mean() > 0.5 else ()
     for words, taken in (around, mass), (("inside",), inside), (("boxed",), boxed):
         chosen = (taken >= 0.1 * taken.max()) & (taken >= LEAST)
         ways.setdefault(chosen.tobytes(), (words, chosen[parts]))

@@ -103,8 +103,7 @@ def prepare_image(pixels):
             share = min(1, digit.sum() / first.setdefault(way[0] == "other side", digit.sum()))
             for width, strokes in widths(digit):
                 image = centre(resize(strokes, 20))
-                reading = Reading((*way, *parts, *width), image, share)
-                readings.setdefault(image.tobytes(), reading)
+                readings.setdefault(image.tobytes(), Reading((*way, *parts, *width), image, share))
     if not readings:
         raise ValueError("no ink found, the page is blank")
     return list(readings.values())

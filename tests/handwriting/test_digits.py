@@ -47,7 +47,16 @@ def test_what_is_inside_of_the_largest_part_may_be_the_digit():
     ink = np.zeros((100, 100), np.float32)
     ink[20:80, [20, 79]] = ink[[20, 79], 20:80] = ink[40:60, 50:60] = ink[85:90, 90:95] = 1
     found = {words: digit.sum() for words, digit in find_digits(ink)}
-    assert found == {("around ink",): ink.sum(), ("boxed",): 200}
+    assert found == {("around",): ink.sum(), ("boxed",): 200}
+
+
+@pytest.mark.parametrize("sides, words", [(3, ("around",)), (1, ())])
+def test_ink_along_most_edges_of_the_page_may_be_paper(sides, words):
+    ink = np.zeros((100, 100), np.float32)
+    for _ in range(sides):
+        ink = np.rot90(ink).copy()
+        ink[:10] = 1
+    assert first_digit(ink)[0] == words
 
 
 def test_a_part_of_the_ink_comes_once():
