@@ -90,8 +90,8 @@ def find_ink(grey, paper, darkest=False):
     depth = (paper - grey) / (paper + BLACK)
     level, noise = paper_level(depth)
     # Most of an overexposed page has one grey, but neighbours differ by the grain.
-    bends = [np.abs(ndimage.correlate1d(depth, [1, -2, 1], axis))[::2] for axis in (0, 1)]
-    noise = max(noise, min(np.percentile(bends, 75, (1, 2))) / 2)
+    bends = [np.abs(ndimage.correlate1d(view[::4], [1, -2, 1])) for view in (depth, depth.T)]
+    noise = max(noise, min(np.percentile(bend, 75) for bend in bends) / 2)
     depth -= level
     strong = depth[(depth > 5 * noise) & (depth * (paper + BLACK) > FAINTEST)]
     if strong.size < 8:
