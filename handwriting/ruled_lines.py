@@ -47,8 +47,8 @@ def level_lines(mask):
     if n <= 3 and not (n_free > n / 2 and (n > 1 or beside_others)):
         return np.zeros_like(mask[above:-above])
     # Lines that leave the page above or below may be too short to be seen.
-    at_edges = narrow & np.isin(np.arange(len(mask)), [above, len(mask) - above - 1])[:, None]
-    lines |= ndimage.binary_propagation(at_edges, np.ones((3, 3)), narrow)
+    leaving = narrow & np.isin(np.arange(len(mask)), [above, len(mask) - above - 1])[:, None]
+    lines |= ndimage.binary_propagation(leaving, np.ones((3, 3)), narrow)
     return lines[above:-above]
 
 
