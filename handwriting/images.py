@@ -50,9 +50,8 @@ def read_image(file):
         raise ValueError(getattr(error, "strerror", None) or f"broken image: {reason}") from None
     if min(size) < 8:
         raise ValueError("{}x{} pixels are too few, a digit needs 8x8".format(*size))
-    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
-        return pixels[..., 0]
-    return pixels
+    is_grey = pixels.ndim == 3 and (pixels == pixels[..., :1]).all()
+    return pixels[..., 0] if is_grey else pixels
 
 
 def flatten(image):
@@ -98,14 +97,12 @@ def prepare_image(pixels):
     readings, first = {}, {}
     for way, ink in find_inks(pixels):
         if way[0] in ("darkest", "other side") and not readings:
-            break  # the page is blank, or has nothing but lines
+            raise ValueError("no ink found, the page is blank")  # or has nothing but lines
         for parts, digit in find_digits(ink):
             share = min(1, digit.sum() / first.setdefault(way[0] == "other side", digit.sum()))
             for width, strokes in widths(digit):
                 image = centre(resize(strokes, 20))
                 readings.setdefault(image.tobytes(), Reading((*way, *parts, *width), image, share))
-    if not readings:
-        raise ValueError("no ink found, the page is blank")
     return list(readings.values())
 
 

@@ -6,6 +6,7 @@ from scipy import ndimage
 from handwriting.ruled_lines import without_lines
 
 NARROW, WIDE = 1 / 12, 1 / 4  # the widest strokes, in longer sides of the page
+EDGE = 0.6  # the longest stroke along an edge of the page, in lengths of the edge
 NEAR = 12  # grey levels by which a margin may vary
 FAINTEST = 12  # the fewest grey levels between paper and ink
 BLACK = 16  # grey levels that no camera tells from black
@@ -31,10 +32,7 @@ def without_margins(pixels):
 
 
 def find_inks(pixels):
-    """Yields each way to see a page, in words, and the ink of the page, float32 [H, W], 0 to 1.
-
-    Takes uint8 [H, W] or [H, W, 3].
-    """
+    """Yields ways to see a page, uint8 [H, W] or [H, W, 3]: words, and the ink, float32 [H, W]."""
     page = dark_on_light(pixels)
     grey = dark_on_light(pixels.mean(-1)) if pixels.ndim == 3 else page
     inks = {
@@ -75,17 +73,20 @@ def is_flat(grey):
 
 def fill_up(grey, widest):
     """Fills dark areas that are narrower than `widest` longer sides; float32 [H, W] to the same."""
-    widest = max(3, round(widest * max(grey.shape)))
-    margin = widest // 2 + 1  # the page goes on beyond its edges, so a dark border is paper
-    padded = np.pad(ndimage.gaussian_filter(grey, 1), margin, "edge")
-    return ndimage.grey_closing(padded, (widest, widest))[margin:-margin, margin:-margin]
+    page = ndimage.gaussian_filter(grey, 1)
+    for part in (page[0], page[-1], page[:, 0], page[:, -1], page):  # a stroke may lie on an edge
+        size = max(3, round(EDGE * len(part) if part.ndim == 1 else widest * max(part.shape)))
+        margin = size // 2 + 1  # the page goes on beyond its edges, so a dark border is paper
+        padded = np.pad(part, margin, "edge")
+        inner = (slice(margin, -margin),) * part.ndim
+        part[:] = ndimage.grey_closing(padded, [size] * part.ndim)[inner]
+    return page
 
 
 def find_ink(grey, paper, darkest=False):
     """Returns the share of the paper's light that ink takes; float32 [H, W], 0 to 1.
 
-    Takes a page that is dark on light, and its paper, each float32 [H, W]. With `darkest` a second
-    pen, which is lighter, is no ink.
+    Takes a page, dark on light, and its paper, float32 [H, W]. `darkest` leaves out a lighter pen.
     """
     depth = (paper - grey) / (paper + BLACK)
     level, noise = paper_level(depth)

@@ -112,6 +112,24 @@ def test_narrow_ink_is_filled_up_and_a_shadow_is_paper():
     assert paper[100, 70] == pytest.approx(245, abs=5)
 
 
+def test_a_stroke_along_an_edge_is_filled_up():
+    page = np.full((300, 400), 245, np.float32)
+    page[290:, 100:300] = 30
+    assert fill_up(page, WIDE)[295, 200] > 240
+
+
+def test_a_dark_strip_along_a_whole_edge_is_paper():
+    page = np.full((300, 400), 245, np.float32)
+    page[290:] = 30
+    assert fill_up(page, WIDE)[295, 200] < 50
+
+
+def test_dark_corners_are_paper():
+    y, x = np.indices((300, 400)) / np.array([150, 200]).reshape(2, 1, 1) - 1
+    page = np.float32(240 * (1 - 0.3 * (x**2 + y**2)))
+    assert np.abs(fill_up(page, WIDE) - page).max() < 12
+
+
 def test_a_wide_stroke_is_ink_to_the_wider_way_only():
     page = np.full((300, 400), 245, np.float32)
     page[50:250, 100:160] = 30
