@@ -7,6 +7,7 @@ from scipy import ndimage
 LEAST = 20  # pixels of ink; less ink is no digit
 SHORTEST = 1 / 25  # the shortest digit, in longer sides of the page
 THIN = 6  # width of strokes that are widened, in 80ths of the digit's longer side
+HAIR = 1.5  # the same of strokes that are too thin to be read unchanged
 WIDTHS = 11, 7  # widths that thin strokes are widened to, in the same
 
 
@@ -48,12 +49,13 @@ def widths(digit):
     Takes float32 [H, W], 0 to 1; yields words and float32 [h, w], 0 to 1.
     """
     digit = crop(digit)
-    yield (), digit
     # A stroke of width w has w of area and 2 of edge for each 1 of length.
     padded = np.pad(digit, 1)
     across, along = np.diff(padded, axis=1)[1:], np.diff(padded, axis=0)[:, 1:]
     scale = max(digit.shape) / 80
     width = 2 * digit.sum() / max(np.hypot(across, along).sum(), 1e-9) / scale
+    if width >= HAIR:
+        yield (), digit
     if width < THIN:
         # A smaller image would lose lines that are so thin.
         small = resize(ndimage.maximum_filter(digit, int(np.ceil(scale))), 80)

@@ -91,6 +91,12 @@ def test_thin_strokes_have_three_widths():
     assert [words for words, _ in widths(digit)] == [(), ("widened", "to 11"), ("widened", "to 7")]
 
 
+def test_a_hairline_is_widened_only():
+    digit = np.zeros((162, 162), np.float32)
+    digit[1:161, 80:82] = 1
+    assert [words for words, _ in widths(digit)] == [("widened", "to 11"), ("widened", "to 7")]
+
+
 @pytest.mark.parametrize("ink", [1, 0.4])
 @pytest.mark.parametrize("width", [2, 4])
 def test_thin_strokes_are_widened_to_the_usual(width, ink):
