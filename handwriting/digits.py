@@ -24,8 +24,7 @@ def find_digits(ink):
     may be paper. Takes float32 [H, W], 0 to 1.
     """
     parts, n = ndimage.label(ndimage.maximum_filter(ink > 0.25, 3))
-    mass = np.bincount(parts.ravel(), ink.ravel(), n + 1)
-    mass[0] = 0
+    mass = np.append(0, ndimage.sum_labels(ink, parts, np.arange(1, n + 1)))
     inside = mass.copy()
     inside[at_edges(parts)] = 0
     sizes = [parts[box].size for box in ndimage.find_objects(parts)]
@@ -50,8 +49,7 @@ def widths(digit):
     """
     digit = crop(digit)
     # A stroke of width w has w of area and 2 of edge for each 1 of length.
-    padded = np.pad(digit, 1)
-    across, along = np.diff(padded, axis=1)[1:], np.diff(padded, axis=0)[:, 1:]
+    across, along = np.diff(np.pad(digit, 1))[1:], np.diff(np.pad(digit, 1), axis=0)[:, 1:]
     scale = max(digit.shape) / 80
     width = 2 * digit.sum() / max(np.hypot(across, along).sum(), 1e-9) / scale
     if width >= HAIR:
