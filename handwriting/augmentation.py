@@ -12,13 +12,13 @@ import tensorflow as tf
 from contrib.learn.datasets.mnist import IMAGE_SIZE as SIZE
 
 # The largest distortion of each kind. An image gets a uniform amount between this value and its
-# negative. The values were chosen on the validation images.
+# negative. The values were chosen on the validation images and on the digits of scikit-learn.
 TURN = 0.15  # radians
 SLANT = 0.2  # of the height
 SCALE = 0.15  # of the width and of the height, each
 SHIFT = 1  # pixels
 BEND = 1  # pixels, at each point of the elastic grid
-STROKE = 1  # of the most that keeps the order of the greys
+STROKE = 2  # at 2, a pixel of half ink becomes full ink or paper
 
 GRID = 5  # points a side of the elastic grid, 7 pixels apart
 # SHARED images share one displacement, because the source of a pixel takes longer to compute than
@@ -69,7 +69,7 @@ def augment(images, seed):
     pixels = _resample(tf.reshape(pixels, [n * SIZE * SIZE, shared]), sources)
     # The edges of strokes are grey. Lighter grey moves the edges out, darker grey moves them in.
     stroke = STROKE * amounts[:, tf.newaxis, len(fields) :]  # [n, 1, shared]
-    pixels = tf.cast(pixels + stroke * pixels * (1 - pixels / 255), tf.uint8)
+    pixels = tf.saturate_cast(pixels + stroke * pixels * (1 - pixels / 255), tf.uint8)
     return tf.reshape(tf.transpose(pixels, [0, 2, 1]), [batch_size, SIZE, SIZE])
 
 
