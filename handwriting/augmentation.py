@@ -18,7 +18,7 @@ SLANT = 0.2  # of the height
 SCALE = 0.15  # of the width and of the height, each
 SHIFT = 1  # pixels
 BEND = 1  # pixels, at each point of the elastic grid
-STROKE = 2  # at 2, a pixel of half ink becomes full ink or paper
+STROKE = 2  # of the grey of an edge; 2 makes full ink or paper of half ink
 
 GRID = 5  # points a side of the elastic grid, 7 pixels apart
 # SHARED images share one displacement, because the source of a pixel takes longer to compute than

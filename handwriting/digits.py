@@ -49,7 +49,7 @@ def widths(digit):
     """
     digit = crop(digit)
     # A stroke of width w has w of area and 2 of edge for each 1 of length.
-    across, along = np.diff(np.pad(digit, 1))[1:], np.diff(np.pad(digit, 1), axis=0)[:, 1:]
+    across, along = np.diff(padded := np.pad(digit, 1))[1:], np.diff(padded, axis=0)[:, 1:]
     scale = max(digit.shape) / 80
     width = 2 * digit.sum() / max(np.hypot(across, along).sum(), 1e-9) / scale
     if width >= HAIR:
